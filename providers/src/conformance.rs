@@ -1,0 +1,1 @@
+//! The behaviour suite that every provider passes against its real server.

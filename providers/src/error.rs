@@ -1,0 +1,94 @@
+//! What can go wrong while following. Every kind is retryable: rights get fixed, stores come back.
+
+use std::time::Duration;
+
+/// The class of a failure; a metric label and the word in `/freshz`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// Nobody answers: refused, reset, timed out, no address.
+    Unavailable,
+    /// The store answers but has no leader.
+    NoLeader,
+    /// Who we are was not accepted: password, token, expired login.
+    Auth,
+    /// We are known but may not read the prefix.
+    Permission,
+    /// The TLS handshake failed.
+    Tls,
+    /// More than `max_bytes`.
+    TooLarge,
+    /// The store asked us to slow down.
+    Throttled,
+    /// The answer, a key or a file is not what the protocol or the contract allows.
+    Malformed,
+    /// The history was compacted or the store restored; the next poll reads anew.
+    LostHistory,
+    /// The path or prefix to follow does not exist.
+    NotFound,
+    /// A credential or certificate file is missing or unreadable.
+    Credentials,
+}
+
+impl ErrorKind {
+    /// The kind in the words of metrics and `/freshz`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unavailable => "unavailable",
+            Self::NoLeader => "no_leader",
+            Self::Auth => "auth",
+            Self::Permission => "permission",
+            Self::Tls => "tls",
+            Self::TooLarge => "too_large",
+            Self::Throttled => "throttled",
+            Self::Malformed => "malformed",
+            Self::LostHistory => "lost_history",
+            Self::NotFound => "not_found",
+            Self::Credentials => "credentials",
+        }
+    }
+}
+
+impl std::fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A failed attempt to follow; an item of the stream, never its end.
+///
+/// The message names the address, path or key it is about and never a value.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct ProviderError {
+    /// The class of the failure.
+    pub kind: ErrorKind,
+    /// How long the store asked us to wait.
+    pub retry_after: Option<Duration>,
+    message: String,
+    #[source]
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl ProviderError {
+    /// A failure of `kind`; `message` is a lower-case fragment that names what it is about.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, retry_after: None, message: message.into(), source: None }
+    }
+
+    /// The error below this one.
+    #[must_use]
+    pub fn with_source(
+        mut self,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// How long the store asked us to wait.
+    #[must_use]
+    pub fn with_retry_after(mut self, wait: Option<Duration>) -> Self {
+        self.retry_after = wait;
+        self
+    }
+}

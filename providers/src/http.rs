@@ -1,0 +1,66 @@
+//! HTTP clients with the one TLS stack: rustls with ring, redirects off.
+//!
+//! Owns how certificates are read. Must not know who calls.
+
+use std::{path::Path, sync::Arc};
+
+use rustls::{
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+};
+
+use crate::{ErrorKind, ProviderError, settings::TlsSettings};
+
+/// A client builder that verifies as `tls` says, follows no redirect and sends no credential on its
+/// own. The certificates are read now: build a new client when they change.
+pub fn client(tls: Option<&TlsSettings>) -> Result<reqwest::ClientBuilder, ProviderError> {
+    let config = tls_config(tls)?;
+    Ok(reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .tls_backend_preconfigured(config))
+}
+
+fn tls_config(tls: Option<&TlsSettings>) -> Result<ClientConfig, ProviderError> {
+    let none = TlsSettings::default();
+    let tls = tls.unwrap_or(&none);
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| ProviderError::new(ErrorKind::Tls, "no TLS version").with_source(error))?
+        .with_root_certificates(roots(tls.ca_file.as_deref())?);
+    match (&tls.cert_file, &tls.key_file) {
+        (Some(cert), Some(key)) => {
+            let chain = certificates(cert)?;
+            let key_der = PrivateKeyDer::from_pem_file(key).map_err(|error| bad(key, error))?;
+            builder.with_client_auth_cert(chain, key_der).map_err(|error| bad(cert, error))
+        }
+        _ => Ok(builder.with_no_client_auth()),
+    }
+}
+
+fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, ProviderError> {
+    let mut store = RootCertStore::empty();
+    let certificates = match ca_file {
+        Some(path) => certificates(path)?,
+        // A missing bundle is no fault: it is needed for public authorities only.
+        None => rustls_native_certs::load_native_certs().certs,
+    };
+    store.add_parsable_certificates(certificates);
+    Ok(store)
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ProviderError> {
+    let found: Vec<_> = CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect)
+        .map_err(|error| bad(path, error))?;
+    if found.is_empty() {
+        let message = format!("{} holds no certificate", path.display());
+        return Err(ProviderError::new(ErrorKind::Credentials, message));
+    }
+    Ok(found)
+}
+
+fn bad(path: &Path, error: impl std::error::Error + Send + Sync + 'static) -> ProviderError {
+    let message = format!("{} cannot be used", path.display());
+    ProviderError::new(ErrorKind::Credentials, message).with_source(error)
+}

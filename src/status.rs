@@ -1,0 +1,234 @@
+//! What is known right now: one record that every task writes its part of and the admin endpoint
+//! reads.
+//!
+//! Owns what "fresh" means. Must not act on anything, and must not hold values or plain digests.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde::Serialize;
+use tokio::{sync::watch, time::Instant};
+
+use crate::journal::Outcome;
+
+/// How long a proof holds: after that a source is stale.
+pub const FRESH_FOR: Duration = Duration::from_secs(60);
+
+/// The whole record.
+#[derive(Clone, Debug, Default)]
+pub struct Status {
+    /// Each configured source.
+    pub sources: BTreeMap<String, SourceStatus>,
+    /// Each configured target.
+    pub targets: BTreeMap<String, TargetStatus>,
+    /// The generation that readers see.
+    pub generation: Option<GenerationStatus>,
+    /// What stands between the newest view and the volume, by cause, each in one sentence.
+    pub causes: BTreeMap<Cause, String>,
+    /// Why the configuration on disk is not the one in use.
+    pub config_refused: Option<String>,
+    /// The newest view is not on the volume yet, since then.
+    pub behind_since: Option<Instant>,
+}
+
+/// Why the volume may not be the rendering of what the stores hold now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// A source was not proven current within a minute.
+    Source,
+    /// A snapshot is held by the guard.
+    Held,
+    /// The newest view cannot be rendered.
+    Render,
+    /// A check said no.
+    Check,
+    /// The volume refused.
+    Publish,
+    /// Another Rehup has the volume.
+    Lock,
+    /// The newest rendering was rejected and rolled back.
+    Quarantined,
+    /// The configuration on disk is wrong.
+    ConfigRefused,
+}
+
+impl Cause {
+    /// All causes, for metrics.
+    pub const ALL: [Self; 8] = [
+        Self::Source,
+        Self::Held,
+        Self::Render,
+        Self::Check,
+        Self::Publish,
+        Self::Lock,
+        Self::Quarantined,
+        Self::ConfigRefused,
+    ];
+
+    /// The cause in the words of metrics and `/freshz`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Source => "source",
+            Self::Held => "held",
+            Self::Render => "render",
+            Self::Check => "check",
+            Self::Publish => "publish",
+            Self::Lock => "lock",
+            Self::Quarantined => "quarantined",
+            Self::ConfigRefused => "config_refused",
+        }
+    }
+}
+
+/// One source.
+#[derive(Clone, Debug, Default)]
+pub struct SourceStatus {
+    /// `consul`, `etcd` or `files`.
+    pub provider: &'static str,
+    /// The newest revision seen.
+    pub revision: Option<u64>,
+    /// How many keys the newest snapshot has.
+    pub keys: usize,
+    /// When it was last proven current.
+    pub proven: Option<Instant>,
+    /// The error that stands now.
+    pub error: Option<SourceFault>,
+    /// The snapshot that the guard holds.
+    pub held: Option<Held>,
+    /// Full re-reads by reason.
+    pub resyncs: BTreeMap<&'static str, u64>,
+}
+
+/// An error that stands.
+#[derive(Clone, Debug)]
+pub struct SourceFault {
+    /// Its class.
+    pub kind: providers::ErrorKind,
+    /// The chain, in one line.
+    pub message: String,
+    /// Since when.
+    pub since: Instant,
+}
+
+/// A snapshot that the guard holds.
+#[derive(Clone, Debug)]
+pub struct Held {
+    /// The keyed snapshot digest: what an operator accepts.
+    pub digest: String,
+    /// How many keys it has.
+    pub keys: usize,
+    /// How many keys are gone.
+    pub removed: usize,
+    /// Why, in one sentence.
+    pub reason: String,
+    /// Since when.
+    pub since: Instant,
+}
+
+/// One target.
+#[derive(Clone, Debug, Default)]
+pub struct TargetStatus {
+    /// A reload is owed, since then.
+    pub owed_since: Option<Instant>,
+    /// The newest outcome, settled or not.
+    pub outcome: Option<Outcome>,
+    /// The generation of that outcome.
+    pub generation: Option<u64>,
+    /// What there is to say: the evidence, or why not, in one sentence.
+    pub detail: String,
+    /// Reloads and attempts by outcome.
+    pub counts: BTreeMap<Outcome, u64>,
+}
+
+/// The generation that readers see.
+#[derive(Clone, Debug)]
+pub struct GenerationStatus {
+    /// Its number.
+    pub number: u64,
+    /// The keyed rendering digest.
+    pub digest: String,
+    /// How many files it has.
+    pub files: usize,
+    /// Seconds of the wall clock, for people.
+    pub unix_seconds: f64,
+    /// Something on the volume is not what the manifest says.
+    pub drift: Option<String>,
+    /// The flip may not survive a power cut.
+    pub not_durable: bool,
+    /// A rollback put it there.
+    pub rollback: bool,
+}
+
+impl Status {
+    /// Every reason why the volume cannot be vouched for at `now`; empty when it is fresh.
+    pub fn stale(&self, now: Instant) -> Vec<(Cause, String)> {
+        let mut causes: Vec<(Cause, String)> = Vec::new();
+        for (name, source) in &self.sources {
+            let age = source.proven.map(|at| now.saturating_duration_since(at));
+            let fault = source.error.as_ref().map(|fault| format!(": {}", fault.message));
+            let fault = fault.unwrap_or_default();
+            match age {
+                None => causes.push((Cause::Source, format!("{name} was never read{fault}"))),
+                Some(age) if age > FRESH_FOR => causes.push((
+                    Cause::Source,
+                    format!("{name} was last proven {}s ago{fault}", age.as_secs()),
+                )),
+                Some(_) => {}
+            }
+            if let Some(held) = &source.held {
+                causes.push((Cause::Held, format!("{name}: {}", held.reason)));
+            }
+        }
+        causes.extend(self.causes.iter().map(|(cause, why)| (*cause, why.clone())));
+        causes.extend(self.config_refused.iter().map(|why| (Cause::ConfigRefused, why.clone())));
+        if self.generation.is_none() && causes.is_empty() {
+            causes.push((Cause::Publish, "no generation is visible yet".to_owned()));
+        }
+        causes
+    }
+}
+
+/// The handle through which tasks write their part.
+#[derive(Clone, Debug)]
+pub struct Board(watch::Sender<Status>);
+
+impl Default for Board {
+    fn default() -> Self {
+        Self(watch::Sender::new(Status::default()))
+    }
+}
+
+impl Board {
+    /// Changes the record. The change must be quick: everyone waits for it.
+    pub fn update(&self, change: impl FnOnce(&mut Status)) {
+        self.0.send_modify(change);
+    }
+
+    /// Changes one source's part, if it is still configured.
+    pub fn source(&self, name: &str, change: impl FnOnce(&mut SourceStatus)) {
+        self.update(|status| {
+            if let Some(source) = status.sources.get_mut(name) {
+                change(source);
+            }
+        });
+    }
+
+    /// Changes one target's part, if it is still configured.
+    pub fn target(&self, name: &str, change: impl FnOnce(&mut TargetStatus)) {
+        self.update(|status| {
+            if let Some(target) = status.targets.get_mut(name) {
+                change(target);
+            }
+        });
+    }
+
+    /// A copy of the record.
+    pub fn read(&self) -> Status {
+        self.0.borrow().clone()
+    }
+
+    /// Follows the record.
+    pub fn subscribe(&self) -> watch::Receiver<Status> {
+        self.0.subscribe()
+    }
+}
