@@ -1,1 +1,6 @@
 //! Tests against real servers and real processes; the module list and nothing else.
+
+#![expect(clippy::disallowed_methods, reason = "tests start processes and poll conditions")]
+#![allow(unreachable_pub, reason = "a test binary has no outside")]
+
+mod support;

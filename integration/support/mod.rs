@@ -1,0 +1,5 @@
+//! The harness: real servers and processes on ports that the system picks, all killed when a test
+//! ends, however it ends.
+
+pub mod patience;
+pub mod process;
