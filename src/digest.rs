@@ -8,7 +8,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
 /// A BLAKE3 digest.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest([u8; 32]);
 
 impl Digest {
@@ -92,9 +92,11 @@ impl DigestKey {
         hash.to_hex().as_str().chars().take(16).collect()
     }
 
-    /// The keyed hash of a name.
-    pub fn name(&self, name: &str) -> Digest {
-        Digest(*blake3::keyed_hash(&self.0, name.as_bytes()).as_bytes())
+    /// The keyed hash of a name, short: enough to count which names are gone.
+    pub fn name(&self, name: &str) -> u64 {
+        let hash = blake3::keyed_hash(&self.0, name.as_bytes());
+        let (head, _) = hash.as_bytes().split_at(8);
+        u64::from_le_bytes(head.try_into().expect("eight bytes"))
     }
 }
 

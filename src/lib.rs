@@ -7,6 +7,8 @@
 pub mod config;
 pub mod digest;
 pub mod view;
+pub mod guard;
+pub mod settle;
 pub mod template;
 pub mod rendering;
 pub mod generation;
