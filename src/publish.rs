@@ -163,7 +163,7 @@ impl Volume {
     }
 
     /// Removes generations that are neither visible, nor kept, nor in grace.
-    pub async fn collect(&self) -> Result<(), PublishError> {
+    pub async fn collect(&self, protect: std::collections::BTreeSet<u64>) -> Result<Vec<Generation>, PublishError> {
         todo!()
     }
 

@@ -41,6 +41,8 @@ pub struct Reloader {
     pub repeat: watch::Receiver<u64>,
     /// Where outcomes are shown.
     pub board: Board,
+    /// Where durations are counted.
+    pub metrics: Arc<crate::metrics::Metrics>,
 }
 
 #[allow(clippy::unused_async, clippy::todo, unused_variables, reason = "being written")]

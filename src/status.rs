@@ -8,7 +8,11 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::Serialize;
 use tokio::{sync::watch, time::Instant};
 
-use crate::journal::Outcome;
+use crate::{generation::Generation, journal::Outcome};
+
+mod report;
+
+pub use report::Report;
 
 /// How long a proof holds: after that a source is stale.
 pub const FRESH_FOR: Duration = Duration::from_secs(60);
@@ -28,6 +32,10 @@ pub struct Status {
     pub config_refused: Option<String>,
     /// The newest view is not on the volume yet, since then.
     pub behind_since: Option<Instant>,
+    /// Keyed digests of renderings that are not to be published.
+    pub quarantined: Vec<String>,
+    /// Whether Landlock confines this process: `off`, `on` or why not.
+    pub confined: String,
 }
 
 /// Why the volume may not be the rendering of what the stores hold now.
@@ -151,12 +159,43 @@ pub struct GenerationStatus {
     pub files: usize,
     /// Seconds of the wall clock, for people.
     pub unix_seconds: f64,
+    /// When the change that made it arrived; unknown for an adopted one.
+    pub arrived: Option<Instant>,
     /// Something on the volume is not what the manifest says.
     pub drift: Option<String>,
     /// The flip may not survive a power cut.
     pub not_durable: bool,
     /// A rollback put it there.
     pub rollback: bool,
+}
+
+impl GenerationStatus {
+    /// A generation that was found on the volume; `digest` is its keyed rendering digest, empty
+    /// while the volume's key is out of reach.
+    pub fn adopted(generation: &Generation, digest: String) -> Self {
+        Self {
+            number: generation.number,
+            digest,
+            files: generation.files.len(),
+            unix_seconds: 0.0,
+            arrived: None,
+            drift: None,
+            not_durable: false,
+            rollback: false,
+        }
+    }
+}
+
+impl SourceStatus {
+    /// `live`, `resyncing` or `degraded`.
+    pub fn state(&self, now: Instant) -> &'static str {
+        let fresh = |at: Instant| now.saturating_duration_since(at) <= FRESH_FOR;
+        match (&self.error, self.proven) {
+            (None, Some(at)) if fresh(at) => "live",
+            (None, None) => "resyncing",
+            _ => "degraded",
+        }
+    }
 }
 
 impl Status {
@@ -178,6 +217,12 @@ impl Status {
             if let Some(held) = &source.held {
                 causes.push((Cause::Held, format!("{name}: {}", held.reason)));
             }
+        }
+        if let Some(since) = self.behind_since.filter(|since| now - *since > FRESH_FOR)
+            && self.causes.is_empty()
+        {
+            let waited = now.saturating_duration_since(since).as_secs();
+            causes.push((Cause::Publish, format!("the newest view has waited for {waited}s")));
         }
         causes.extend(self.causes.iter().map(|(cause, why)| (*cause, why.clone())));
         causes.extend(self.config_refused.iter().map(|why| (Cause::ConfigRefused, why.clone())));

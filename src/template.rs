@@ -33,6 +33,7 @@ pub struct TemplateError {
 }
 
 /// All templates, compiled, and what each one read when it was last rendered.
+#[derive(Default)]
 pub struct TemplateSet {}
 
 #[allow(clippy::todo, unused_variables, reason = "being written")]

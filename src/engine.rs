@@ -1,0 +1,298 @@
+//! Everything that runs on an accepted configuration: the pipeline, a task for each source, a task
+//! for each target. Starts, changes and stops them; decides nothing about content.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    bells::Bells,
+    config::{Config, source::Source},
+    digest::{Digest, DigestKey},
+    flow::{Flow, SourceRules},
+    generation::Visible,
+    guard::Guard,
+    inbox::Inbox,
+    journal::{Entry, Journal},
+    load::Accepted,
+    metrics::Metrics,
+    pipeline::{Command, Connections, Pipeline, Plan},
+    publish::{Opened, PublishError, Volume},
+    pulse::Pulses,
+    reload::{Reloader, Verdict},
+    rollback::Rollback,
+    source::Follower,
+    status::{Board, GenerationStatus, SourceStatus, TargetStatus},
+    tasks::{TaskEnded, Tasks},
+};
+
+/// How many messages may wait between tasks; all are rare.
+const WAITING: usize = 16;
+
+/// What the engine shares with the rest of the process.
+#[derive(Clone, Default)]
+pub struct Shared {
+    /// What is known.
+    pub board: Board,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// Who is alive.
+    pub pulses: Pulses,
+    /// How sources are asked for a full read.
+    pub resyncs: Bells,
+    /// How targets are asked for a settled reload.
+    pub repeats: Bells,
+}
+
+/// Whether targets are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Targets {
+    /// `run`: they are.
+    Told,
+    /// `once`: never.
+    LeftAlone,
+}
+
+/// The running tasks of one configuration.
+pub struct Engine {
+    tasks: Tasks,
+    shared: Shared,
+    config: Config,
+    targets: Targets,
+    inbox: Arc<Inbox>,
+    plans: mpsc::Sender<Plan>,
+    verdicts: mpsc::Sender<Verdict>,
+    generations: watch::Receiver<Option<Arc<Visible>>>,
+    rendered: watch::Receiver<u64>,
+    volume: Volume,
+}
+
+impl Engine {
+    /// Starts all tasks on what the volume held.
+    pub async fn start(
+        accepted: Accepted,
+        volume: Volume,
+        opened: Opened,
+        targets: Targets,
+        shared: Shared,
+        commands: mpsc::Receiver<Command>,
+        shutdown: CancellationToken,
+    ) -> Result<Self, PublishError> {
+        let visible = opened.visible.map(Arc::new);
+        show_volume(&shared.board, visible.as_deref(), &opened.key, opened.drift.clone(), &opened.journal);
+        let (config, plan) = planned(accepted);
+        let guard = Guard::new(opened.key.clone(), plan.guard.clone(), opened.memory.as_deref());
+        // What is not as the manifest says does not count as rendered.
+        let rendered_already = visible
+            .as_ref()
+            .filter(|_| opened.drift.is_none())
+            .map(|visible| visible.generation.rendering);
+        let flow = Flow::new(guard, rendered_already, opened.journal.quarantined.clone());
+        let (plans, plan_receiver) = mpsc::channel(WAITING);
+        let (verdicts, verdict_receiver) = mpsc::channel(WAITING);
+        let (generation_sender, generations) = watch::channel(visible.clone());
+        let (rendered_sender, rendered) = watch::channel(0);
+        let inbox = Arc::new(Inbox::default());
+        let mut tasks = Tasks::new(shutdown, shared.pulses.clone());
+        let wires = |pulse| Connections {
+            inbox: Arc::clone(&inbox),
+            plans: plan_receiver,
+            commands,
+            verdicts: verdict_receiver,
+            generations: generation_sender,
+            rendered: rendered_sender,
+            resyncs: shared.resyncs.clone(),
+            volume: volume.clone(),
+            key: opened.key.clone(),
+            board: shared.board.clone(),
+            metrics: Arc::clone(&shared.metrics),
+            pulse,
+        };
+        tasks.start("pipeline", |stop, pulse| {
+            let (kept, journal) = (opened.kept, opened.journal);
+            Pipeline::new(flow, plan, visible, kept, journal, wires(pulse)).run(stop)
+        });
+        let mut engine = Self {
+            tasks,
+            shared,
+            config,
+            targets,
+            inbox,
+            plans,
+            verdicts,
+            generations,
+            rendered,
+            volume,
+        };
+        for (name, source) in engine.config.sources.clone() {
+            engine.start_source(&name, source);
+        }
+        let names = engine.config.targets.iter().map(|target| target.name.clone()).collect();
+        engine.start_targets(&names).await?;
+        Ok(engine)
+    }
+
+    /// Takes another configuration over: only what differs is stopped and started.
+    pub async fn apply(&mut self, accepted: Accepted) -> Result<(), PublishError> {
+        let (config, plan) = planned(accepted);
+        let old = std::mem::replace(&mut self.config, config);
+        for (name, source) in &old.sources {
+            if self.config.sources.get(name).is_none_or(|new| !same_follower(new, source)) {
+                self.tasks.stop(&source_task(name)).await;
+                self.shared.resyncs.remove(name);
+                self.shared.board.update(|status| drop(status.sources.remove(name)));
+            }
+        }
+        // The pipeline learns of new sources before they answer.
+        if self.plans.send(plan).await.is_err() {
+            return Ok(());
+        }
+        for (name, source) in self.config.sources.clone() {
+            if old.sources.get(&name).is_none_or(|before| !same_follower(&source, before)) {
+                self.start_source(&name, source);
+            }
+        }
+        let is_same = |name: &str| {
+            let of = |config: &Config| {
+                config.targets.iter().find(|target| target.name == name).cloned()
+            };
+            of(&old) == of(&self.config)
+        };
+        for target in old.targets.iter().filter(|target| !is_same(&target.name)) {
+            self.tasks.stop(&target_task(&target.name)).await;
+            self.shared.repeats.remove(&target.name);
+            self.shared.board.update(|status| drop(status.targets.remove(&target.name)));
+        }
+        let names = self.config.targets.iter().map(|target| target.name.clone());
+        let changed = names.filter(|name| !is_same(name)).collect();
+        self.start_targets(&changed).await
+    }
+
+    /// The configuration in use.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Waits until the newest view was found or made visible.
+    pub async fn rendered(&mut self) {
+        // An error means that the pipeline is gone, which `unexpected_end` tells.
+        drop(self.rendered.wait_for(|count| *count > 0).await);
+    }
+
+    /// Waits for a task that ends though nobody asked it to.
+    pub async fn unexpected_end(&mut self) -> TaskEnded {
+        self.tasks.unexpected_end().await
+    }
+
+    /// Stops all tasks; `false` if one had to be left.
+    pub async fn finish(self) -> bool {
+        self.tasks.finish().await
+    }
+
+    fn start_source(&mut self, name: &str, source: Source) {
+        let status =
+            SourceStatus { provider: source.provider.provider(), ..SourceStatus::default() };
+        self.shared.board.update(|board| drop(board.sources.insert(name.to_owned(), status)));
+        let follower = Follower {
+            name: name.to_owned(),
+            source,
+            inbox: Arc::clone(&self.inbox),
+            resync: self.shared.resyncs.bell(name),
+            board: self.shared.board.clone(),
+        };
+        self.tasks.start_waiting(&source_task(name), |stop| follower.run(stop));
+    }
+
+    /// Starts the tasks of these targets; the debts of targets that are gone are dropped.
+    async fn start_targets(&mut self, names: &BTreeSet<String>) -> Result<(), PublishError> {
+        if self.targets == Targets::LeftAlone {
+            return Ok(());
+        }
+        let all = self.config.targets.iter().map(|target| target.name.clone()).collect();
+        let journal = self.volume.record(Entry::Targets(all)).await?;
+        for target in self.config.targets.clone() {
+            if names.contains(&target.name) {
+                self.start_target(target, Arc::clone(&journal));
+            }
+        }
+        Ok(())
+    }
+
+    fn start_target(&mut self, target: crate::config::shape::Target, journal: Arc<Journal>) {
+        let name = target.name.clone();
+        let status = TargetStatus::default();
+        self.shared.board.update(|board| drop(board.targets.insert(name.clone(), status)));
+        let reloader = Reloader {
+            target,
+            generations: self.generations.clone(),
+            volume: self.volume.clone(),
+            journal,
+            verdicts: self.verdicts.clone(),
+            repeat: self.shared.repeats.bell(&name),
+            board: self.shared.board.clone(),
+            metrics: Arc::clone(&self.shared.metrics),
+        };
+        self.tasks.start_waiting(&target_task(&name), |stop| reloader.run(stop));
+    }
+}
+
+fn source_task(name: &str) -> String {
+    format!("source {name}")
+}
+
+fn target_task(name: &str) -> String {
+    format!("target {name}")
+}
+
+/// Whether two settings need the same task: `required` is the pipeline's.
+fn same_follower(one: &Source, other: &Source) -> bool {
+    one.provider == other.provider && one.resync == other.resync
+}
+
+/// What an accepted configuration means for the pipeline.
+fn planned(accepted: Accepted) -> (Config, Plan) {
+    let config = accepted.config;
+    let rule = |source: &Source| SourceRules {
+        origin: origin(source),
+        required: source.required.clone(),
+    };
+    let plan = Plan {
+        rules: config.sources.iter().map(|(name, it)| (name.clone(), rule(it))).collect(),
+        guard: config.guard.clone(),
+        settle: config.settle,
+        checks: config.checks.clone().into(),
+        templates: accepted.templates,
+        rollback: Rollback::new(&config.targets),
+        self_heal: config.output.self_heal,
+    };
+    (config, plan)
+}
+
+/// What a source's keys belong to: another store or prefix is another origin.
+fn origin(source: &Source) -> Digest {
+    let settings = serde_json::to_vec(&source.provider).expect("settings are JSON");
+    Digest::of(&settings)
+}
+
+/// Shows what was found on the volume.
+pub(crate) fn show_volume(
+    board: &Board,
+    visible: Option<&Visible>,
+    key: &DigestKey,
+    drift: Option<String>,
+    journal: &Journal,
+) {
+    let rollback = journal.published.last().is_some_and(|published| published.rollback);
+    board.update(|status| {
+        status.generation = visible.map(|visible| GenerationStatus {
+            drift,
+            rollback,
+            ..GenerationStatus::adopted(
+                &visible.generation,
+                key.show(&visible.generation.rendering),
+            )
+        });
+        status.quarantined = journal.quarantined.iter().map(|it| key.show(it)).collect();
+    });
+}

@@ -1,0 +1,105 @@
+//! Rollback and quarantine: a generation that a target rejected gives way to one that it confirmed.
+
+use tokio::time::Instant;
+
+use super::Pipeline;
+use crate::{
+    digest::Digest,
+    journal::{Entry, Journal},
+    publish::PublishError,
+    reload::Verdict,
+    status::Cause,
+};
+
+impl Pipeline {
+    /// Publishes the newest confirmed generation again and quarantines the rejected rendering.
+    pub(super) async fn roll_back(&mut self, verdict: &Verdict) {
+        let current = self.visible.as_ref().map(|visible| visible.generation.number);
+        if current != Some(verdict.generation) {
+            // A newer generation is visible: the verdict is about the past.
+            return;
+        }
+        let (target, generation) = (verdict.target.as_str(), verdict.generation);
+        if self.journal.published.last().is_some_and(|published| published.rollback) {
+            let why = format!("rollback_failed: {target} rejected generation {generation} too");
+            return self.show_cause(Cause::Quarantined, Some(why));
+        }
+        // The verdict came after its journal entry, which this task has not seen yet.
+        if let Err(error) = self.journalled(Entry::Quarantine(verdict.rendering)).await {
+            return self.show_publish_error(&error);
+        }
+        let candidate = self.plan.rollback.candidate(&self.journal, &self.kept, target);
+        let Some(number) = candidate else {
+            tracing::warn!(target_name = target, generation, "no generation to roll back to");
+            let lifted = Entry::Unquarantine(verdict.rendering);
+            if let Err(error) = self.journalled(lifted).await {
+                self.show_publish_error(&error);
+            }
+            return;
+        };
+        match self.restore(number).await {
+            Ok(()) => self.show_quarantined(),
+            Err(error) => self.show_publish_error(&error),
+        }
+    }
+
+    async fn restore(&mut self, number: u64) -> Result<(), PublishError> {
+        let started = Instant::now();
+        let staged = self.wires.volume.restage(number).await?;
+        let rendering = staged.generation.rendering;
+        let published = self.wires.volume.publish(staged, true).await?;
+        self.flow.published(Some(rendering));
+        self.became_visible(published, true, started);
+        self.collect().await;
+        Ok(())
+    }
+
+    /// Quarantine ends when the rendering is another one.
+    pub(super) async fn end_quarantine(&mut self, rendering: &Digest) {
+        let outdated = |digest: &Digest| digest != rendering;
+        if !self.journal.quarantined.iter().any(outdated) {
+            return;
+        }
+        let kept = self.journal.quarantined.get(rendering).copied();
+        if let Err(error) = self.journalled(Entry::KeepQuarantine(kept)).await {
+            self.show_publish_error(&error);
+        }
+    }
+
+    /// An operator lets a quarantined rendering be published again; `false`: there is none.
+    pub(super) async fn unquarantine(&mut self, shown: &str) -> bool {
+        let key = &self.wires.key;
+        let mut all = self.journal.quarantined.iter();
+        let Some(digest) = all.find(|digest| key.show(digest) == shown).copied() else {
+            return false;
+        };
+        tracing::info!(digest = shown, "quarantine lifted by an operator");
+        match self.journalled(Entry::Unquarantine(digest)).await {
+            Ok(()) => self.flow.retry(Instant::now()),
+            Err(error) => self.show_publish_error(&error),
+        }
+        true
+    }
+
+    pub(super) fn show_quarantined(&self) {
+        let shown: Vec<_> =
+            self.journal.quarantined.iter().map(|digest| self.wires.key.show(digest)).collect();
+        let why = format!("the newest rendering was rejected and rolled back: {}", shown.join(", "));
+        self.show_cause(Cause::Quarantined, Some(why));
+    }
+
+    /// Writes a change of the journal and takes the new record over.
+    async fn journalled(&mut self, entry: Entry) -> Result<(), PublishError> {
+        let journal = self.wires.volume.record(entry).await?;
+        self.take_journal(&journal);
+        Ok(())
+    }
+
+    fn take_journal(&mut self, journal: &Journal) {
+        self.journal = journal.clone();
+        self.flow.quarantined(journal.quarantined.clone());
+        let key = &self.wires.key;
+        let shown = journal.quarantined.iter().map(|digest| key.show(digest)).collect();
+        self.wires.board.update(|status| status.quarantined = shown);
+    }
+}
