@@ -1,0 +1,182 @@
+//! The built binary as a stranger would start it: a configuration, a volume, an admin port.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Command, ExitStatus, Output},
+};
+
+use nix::sys::signal::Signal;
+
+use super::{
+    http::{self, Answer},
+    patience::eventually,
+    process::{Process, free_port, scratch},
+};
+
+/// One Rehup with a folder of its own: configuration, templates, volume.
+pub struct App {
+    folder: tempfile::TempDir,
+    listen: SocketAddr,
+    process: Option<Process>,
+    starts: usize,
+}
+
+impl App {
+    /// A folder with an empty volume; nothing runs yet.
+    pub fn new() -> Self {
+        let folder = scratch();
+        std::fs::create_dir(folder.path().join("volume")).expect("a volume");
+        let listen = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        Self { folder, listen, process: None, starts: 0 }
+    }
+
+    /// The folder for configuration, templates and whatever a test keeps.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The output root.
+    pub fn volume(&self) -> PathBuf {
+        self.folder.path().join("volume")
+    }
+
+    /// The admin endpoint.
+    pub fn listen(&self) -> SocketAddr {
+        self.listen
+    }
+
+    /// Writes the configuration file by rename.
+    pub fn configure(&self, yaml: impl AsRef<[u8]>) {
+        let staged = self.folder.path().join(".rehup.yaml.new");
+        std::fs::write(&staged, yaml).expect("a configuration");
+        std::fs::rename(staged, self.config()).expect("a configuration");
+    }
+
+    /// The configuration file.
+    pub fn config(&self) -> PathBuf {
+        self.folder.path().join("rehup.yaml")
+    }
+
+    /// A command of the binary, with configuration, volume and admin port in its environment.
+    pub fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rehup"));
+        command.args(words);
+        self.environment(&mut command);
+        command
+    }
+
+    fn environment(&self, command: &mut Command) {
+        command
+            .env("REHUP_CONFIG", self.config())
+            .env("REHUP_OUTPUT", self.volume())
+            .env("REHUP_LISTEN", self.listen.to_string())
+            .env("REHUP_LOG", "debug");
+    }
+
+    /// Runs a command to its end.
+    pub fn run(&self, words: &[&str]) -> Output {
+        self.command(words).output().expect("the built binary")
+    }
+
+    /// Starts `rehup run`.
+    pub fn start(&mut self) -> &mut Self {
+        assert!(self.process.is_none(), "it runs already");
+        self.starts += 1;
+        let log = self.folder.path().join(format!("log-{}", self.starts));
+        let environment = |command: &mut Command| self.environment(command);
+        let process = Process::start(env!("CARGO_BIN_EXE_rehup"), ["run"], &log, environment);
+        self.process = Some(process);
+        self
+    }
+
+    /// The running process.
+    pub fn process(&mut self) -> &mut Process {
+        self.process.as_mut().expect("a started rehup")
+    }
+
+    /// What it has logged since its last start.
+    pub fn log(&self) -> String {
+        self.process.as_ref().expect("a started rehup").output()
+    }
+
+    /// Asks the admin endpoint; none while nobody answers.
+    pub fn get(&self, path: &str) -> Option<Answer> {
+        http::get(self.listen, path)
+    }
+
+    /// Waits until the admin endpoint answers `path` with `status`.
+    #[track_caller]
+    pub fn answers(&self, path: &str, status: u16) -> String {
+        let expected = format!("{path} answers {status}; log:\n{}", self.log());
+        eventually(&expected, || {
+            self.get(path).filter(|answer| answer.status == status).map(|answer| answer.body)
+        })
+    }
+
+    /// Waits for the first generation.
+    #[track_caller]
+    pub fn ready(&self) -> &Self {
+        self.answers("/readyz", 200);
+        self
+    }
+
+    /// The whole status.
+    pub fn status(&self) -> serde_json::Value {
+        let answer = self.get("/status").expect("a running rehup");
+        serde_json::from_str(&answer.body).expect("the status is JSON")
+    }
+
+    /// The number of the visible generation, read from the volume; 0 without one.
+    pub fn generation(&self) -> u64 {
+        let Ok(link) = std::fs::read_link(self.volume().join("..data")) else { return 0 };
+        let name = link.to_string_lossy().into_owned();
+        let number = name.strip_prefix("..gen-").and_then(|rest| rest.split('-').next());
+        number.and_then(|number| number.parse().ok()).expect("a generation's folder name")
+    }
+
+    /// A published file.
+    pub fn read(&self, path: &str) -> Option<String> {
+        std::fs::read_to_string(self.volume().join(path)).ok()
+    }
+
+    /// Waits until a published file has this content.
+    #[track_caller]
+    pub fn shows(&self, path: &str, content: &str) {
+        let mut seen = None;
+        let expected = format!("{path} shows {content:?}");
+        eventually(&expected, || {
+            seen = self.read(path);
+            (seen.as_deref() == Some(content)).then_some(())
+        });
+    }
+
+    /// Waits until one target's newest outcome is this.
+    #[track_caller]
+    pub fn settles(&self, target: &str, outcome: &str) -> serde_json::Value {
+        eventually(&format!("target {target} ends {outcome}; log:\n{}", self.log()), || {
+            let status = self.status()["targets"][target].clone();
+            (status["outcome"] == outcome && status["owed_seconds"].is_null()).then_some(status)
+        })
+    }
+
+    /// SIGTERM, and the exit status.
+    pub fn stop(&mut self) -> ExitStatus {
+        let mut process = self.process.take().expect("a started rehup");
+        process.signal(Signal::SIGTERM);
+        process.wait()
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        self.process().kill();
+        self.process = None;
+    }
+
+    /// Waits until it ends by itself.
+    pub fn ends(&mut self) -> (ExitStatus, String) {
+        let mut process = self.process.take().expect("a started rehup");
+        let status = eventually("rehup ends", || process.exited());
+        (status, process.output())
+    }
+}

@@ -1,0 +1,85 @@
+//! A main process that counts reload signals: a C program, because each delivery must be counted by
+//! the handler itself.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    sync::OnceLock,
+};
+
+use super::{
+    patience::eventually,
+    process::{Process, scratch},
+};
+
+/// A running counter; its name in `/proc` is `counter`.
+pub struct Counter {
+    process: Process,
+    folder: tempfile::TempDir,
+}
+
+impl Counter {
+    /// Starts one; its pid file and its log are in a folder of its own.
+    pub fn start() -> Self {
+        Self::start_with(None)
+    }
+
+    /// One that kills `victim` from inside its first handler call.
+    pub fn that_kills(victim: u32) -> Self {
+        Self::start_with(Some(victim))
+    }
+
+    fn start_with(victim: Option<u32>) -> Self {
+        let folder = scratch();
+        let log = folder.path().join("signals");
+        let mut arguments = vec![log.display().to_string()];
+        arguments.extend(victim.map(|pid| pid.to_string()));
+        let output = folder.path().join("output");
+        let process = Process::start(program(), arguments, &output, |_| ());
+        let counter = Self { process, folder };
+        // The log exists just before the handler does; the pid file comes after both.
+        eventually("the counter has its handler", || {
+            let status = format!("/proc/{}/status", counter.process.pid());
+            let status = std::fs::read_to_string(status).ok()?;
+            let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"))?;
+            let caught = u64::from_str_radix(caught.trim(), 16).ok()?;
+            (caught & 1 == 1).then_some(())
+        });
+        std::fs::write(counter.pid_file(), counter.process.pid().to_string()).expect("a pid file");
+        counter
+    }
+
+    /// Its pid file.
+    pub fn pid_file(&self) -> PathBuf {
+        self.folder.path().join("pid")
+    }
+
+    /// The part of a target's settings that finds it.
+    pub fn process_yaml(&self) -> String {
+        format!("process: {{ pid_file: {} }}", self.pid_file().display())
+    }
+
+    /// How many signals were delivered.
+    pub fn count(&self) -> usize {
+        std::fs::read(self.folder.path().join("signals")).map_or(0, |log| log.len())
+    }
+
+    /// Its process.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+}
+
+/// The compiled program: Rust's own linker is a C compiler.
+fn program() -> &'static Path {
+    static PROGRAM: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
+    let (_, path) = PROGRAM.get_or_init(|| {
+        let folder = scratch();
+        let path = folder.path().join("counter");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("integration/programs/counter.c");
+        let built = Command::new("cc").arg("-o").arg(&path).arg(source).status();
+        assert!(built.expect("a C compiler named cc").success(), "counter.c compiles");
+        (folder, path)
+    });
+    path
+}
