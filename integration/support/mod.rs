@@ -2,6 +2,7 @@
 //! ends, however it ends.
 
 pub mod app;
+pub mod endpoint;
 pub mod http;
 pub mod patience;
 pub mod process;

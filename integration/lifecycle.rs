@@ -1,0 +1,187 @@
+//! Start, stop, crash and restart: what is owed is told, what is settled is not repeated, and a bad
+//! configuration harms nobody.
+
+use crate::support::{
+    app::App,
+    endpoint::{Endpoint, Manner},
+    patience::eventually,
+    target::Counter,
+};
+
+/// A configuration of one file source and one template; `rest` is appended.
+fn configuration(app: &App, rest: &str) -> String {
+    let base = app.folder().join("base");
+    std::fs::create_dir_all(&base).expect("a source folder");
+    format!(
+        "sources: {{ base: {{ files: {{ path: {} }} }} }}\n\
+         templates:\n  - {{ inline: \"{{{{ base.level }}}}\", to: level }}\n\
+         settle: off\n{rest}",
+        base.display()
+    )
+}
+
+/// Writes a key of the file source by rename.
+fn put(app: &App, key: &str, value: &str) {
+    let base = app.folder().join("base");
+    let staged = base.join(".new");
+    std::fs::write(&staged, value).expect("a staged key");
+    std::fs::rename(staged, base.join(key)).expect("a key");
+}
+
+/// A target that is signalled without delay.
+fn counted(counter: &Counter) -> String {
+    format!(
+        "targets:\n  - {{ name: main, signal: SIGHUP, {}, min_interval: 0s, min_uptime: 0s }}\n",
+        counter.process_yaml()
+    )
+}
+
+#[test]
+fn a_change_becomes_a_generation_and_one_signal() {
+    let (mut app, counter) = (App::new(), Counter::start());
+    app.configure(configuration(&app, &counted(&counter)));
+    put(&app, "level", "info");
+    app.start().ready();
+    app.shows("level", "info");
+    eventually("the first generation is told", || (counter.count() == 1).then_some(()));
+    put(&app, "level", "debug");
+    app.shows("level", "debug");
+    eventually("the second generation is told", || (counter.count() == 2).then_some(()));
+    app.settles("main", "unknown");
+    assert_eq!(app.generation(), 2);
+    assert!(app.stop().success(), "SIGTERM ends with exit code 0");
+}
+
+#[test]
+fn once_then_run_makes_no_second_generation() {
+    let mut app = App::new();
+    app.configure(configuration(&app, ""));
+    put(&app, "level", "info");
+    let once = app.run(&["once"]);
+    assert!(once.status.success(), "{}", String::from_utf8_lossy(&once.stderr));
+    assert_eq!(app.generation(), 1);
+    app.start().answers("/freshz", 200);
+    assert_eq!(app.generation(), 1);
+}
+
+#[test]
+fn a_restart_with_nothing_new_reloads_nothing() {
+    let (mut app, counter) = (App::new(), Counter::start());
+    app.configure(configuration(&app, &counted(&counter)));
+    put(&app, "level", "info");
+    app.start().ready().settles("main", "unknown");
+    assert!(app.stop().success());
+    app.start().answers("/freshz", 200);
+    assert_eq!((app.generation(), counter.count()), (1, 1));
+    put(&app, "level", "debug");
+    eventually("the next change is told", || (counter.count() == 2).then_some(()));
+    assert_eq!(app.generation(), 2);
+}
+
+#[test]
+fn a_kill_before_the_signal_leaves_exactly_one_to_send() {
+    let (mut app, counter) = (App::new(), Counter::start());
+    let door = Endpoint::start(Manner::Status(503));
+    let target = format!(
+        "targets:\n  - {{ name: main, signal: SIGHUP, {}, ready: {{ url: \"{}\" }} }}\n",
+        counter.process_yaml(),
+        door.url("/ready")
+    );
+    app.configure(configuration(&app, &target));
+    put(&app, "level", "info");
+    app.start().ready();
+    eventually("readiness is asked for", || (!door.requests().is_empty()).then_some(()));
+    app.kill();
+    assert_eq!(counter.count(), 0, "not ready, so nothing was sent");
+    door.turn(Manner::Status(200));
+    app.start().settles("main", "unknown");
+    assert_eq!((app.generation(), counter.count()), (1, 1));
+}
+
+#[test]
+fn a_kill_between_sending_and_recording_sends_once_or_twice_and_the_newest_content() {
+    let mut app = App::new();
+    app.configure(configuration(&app, ""));
+    put(&app, "level", "info");
+    app.start().ready();
+    let counter = Counter::that_kills(app.process().pid());
+    app.configure(configuration(&app, &counted(&counter)));
+    eventually("the signal's receiver kills rehup", || app.process().exited());
+    app.kill();
+    put(&app, "level", "debug");
+    app.start().shows("level", "debug");
+    app.settles("main", "unknown");
+    // One for the change, and one or two for the generation before it.
+    assert!((2..=3).contains(&counter.count()), "{} signals", counter.count());
+}
+
+#[test]
+fn a_target_that_hangs_is_still_told_when_the_next_generation_is_not_about_it() {
+    let mut app = App::new();
+    let endpoint = Endpoint::start(Manner::Hang);
+    let rest = format!(
+        "  - {{ inline: \"{{{{ base.other }}}}\", to: other }}\n\
+         targets:\n  - name: main\n    http: {{ url: \"{}\", timeout: 1s }}\n    \
+         only: [level]\n    tries: 100\n    min_interval: 0s\n",
+        endpoint.url("/-/reload")
+    );
+    let yaml = configuration(&app, "").replace("settle: off\n", &rest) + "settle: off\n";
+    app.configure(yaml);
+    put(&app, "other", "1");
+    put(&app, "level", "info");
+    app.start().ready();
+    eventually("the target is called", || (!endpoint.requests().is_empty()).then_some(()));
+    put(&app, "other", "2");
+    app.shows("other", "2");
+    endpoint.turn(Manner::Status(200));
+    app.settles("main", "confirmed");
+}
+
+#[test]
+fn a_restart_with_a_broken_configuration_keeps_the_last_good_generation_and_its_probes() {
+    let unknown_field: &[u8] = b"sauces: {}\n";
+    let no_yaml: &[u8] = b"\xff\xfe\x00 {{{{ [";
+    for broken in [unknown_field, no_yaml] {
+        let mut app = App::new();
+        let good = configuration(&app, "");
+        app.configure(&good);
+        put(&app, "level", "info");
+        app.start().ready();
+        assert!(app.stop().success());
+
+        app.configure(broken);
+        app.start().ready();
+        assert!(app.answers("/freshz", 503).contains("config_refused"));
+        app.answers("/livez", 200);
+        app.shows("level", "info");
+
+        put(&app, "level", "debug");
+        app.configure(&good);
+        app.answers("/freshz", 200);
+        app.shows("level", "debug");
+    }
+}
+
+#[test]
+fn a_broken_configuration_on_an_empty_volume_ends_with_78() {
+    let mut app = App::new();
+    app.configure("sauces: {}\n");
+    let (status, log) = app.start().ends();
+    assert_eq!(status.code(), Some(78), "{log}");
+    assert!(log.contains("sauces"), "{log}");
+}
+
+#[test]
+fn an_edit_of_the_configuration_makes_a_generation_without_a_restart() {
+    let mut app = App::new();
+    app.configure(configuration(&app, ""));
+    put(&app, "level", "info");
+    app.start().ready();
+    let more = "  - { inline: \"two\", to: second }\n";
+    app.configure(configuration(&app, "").replace("settle: off\n", more) + "settle: off\n");
+    app.shows("second", "two");
+    assert_eq!(app.generation(), 2);
+    app.configure(configuration(&app, ""));
+    eventually("the gone name loses its link", || app.read("second").is_none().then_some(()));
+    app.shows("level", "info");
+}
