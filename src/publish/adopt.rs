@@ -45,7 +45,7 @@ pub(super) struct Found {
     pub(super) broken: Option<String>,
     pub(super) kept: Vec<Kept>,
     pub(super) drift: Option<String>,
-    /// The highest number in any name or manifest.
+    /// The number in a manifest that no folder's name carries.
     pub(super) highest: u64,
     pub(super) held: files::Held,
 }
@@ -86,13 +86,13 @@ pub(super) fn open(options: VolumeOptions) -> Result<(Keeper, Opened), PublishEr
         Layout::Set => find(&root, &journal)?,
         Layout::Files => files::find(&root, &private, &journal, Depth::Contents)?,
     };
-    sweep(&root, &found)?;
+    let named = sweep(&root, &found)?;
     let visible = found.visible.take().map(|(generation, folder)| {
         let flipped = flipped(&journal, generation.number);
         Shown { visible: Visible { generation, flipped }, folder, stamps: BTreeMap::new() }
     });
     let listed = journal.published.iter().map(|published| published.number).max();
-    let highest = found.highest.max(listed.unwrap_or_default());
+    let highest = found.highest.max(named).max(listed.unwrap_or_default());
     let unlisted = note(&mut journal, visible.as_ref());
     let root_mode = root.stat().map_err(|error| root.error("cannot stat", "", error))?.st_mode;
     let mut keeper = Keeper {
@@ -218,7 +218,8 @@ fn find(root: &Dir, journal: &Journal) -> Result<Found, PublishError> {
         error => root.error("cannot read", set::DATA, error),
     })?;
     if let Some(folder) = data {
-        let stat = root.stat_name(set::DATA).map_err(|e| root.error("cannot stat", set::DATA, e))?;
+        let stat =
+            root.stat_name(set::DATA).map_err(|e| root.error("cannot stat", set::DATA, e))?;
         owned(root, set::DATA, &stat)?;
         if stage::number(&folder).is_none() {
             return Err(set::data_in_the_way(root));
@@ -269,36 +270,32 @@ fn adopt(root: &Dir, folder: String, found: &mut Found) -> Result<(), PublishErr
     Ok(())
 }
 
-/// Removes what is ours by name and by owner and serves nobody.
-fn sweep(root: &Dir, found: &Found) -> Result<(), PublishError> {
+/// Removes what is ours by name and by owner and serves nobody; gives the highest number in any
+/// generation's name, also of one that goes.
+fn sweep(root: &Dir, found: &Found) -> Result<u64, PublishError> {
     let mut serving: BTreeSet<&str> = found.kept.iter().map(|kept| kept.folder.as_str()).collect();
     serving.extend(found.visible.as_ref().map(|(_, folder)| folder.as_str()));
     serving.extend(found.broken.as_deref());
-    let tops = found.visible.as_ref().map(|(generation, _)| set::tops(generation));
+    if let Some((generation, _)) = &found.visible {
+        serving.extend(set::tops(generation));
+    }
     let ours = |name: &str| root.stat_name(name).is_ok_and(|stat| stat.st_uid == ourselves());
+    let mut highest = 0;
     for (name, kind) in root.names().map_err(|error| root.error("cannot list", "", error))? {
+        let number = stage::number(&name);
+        highest = highest.max(number.unwrap_or_default());
+        if serving.contains(name.as_str()) || !ours(&name) {
+            continue;
+        }
         match kind {
-            FileType::Directory if stage::number(&name).is_some() => {
-                if !serving.contains(name.as_str()) && ours(&name) {
-                    stage::remove(root, &name);
-                }
-            }
-            FileType::Symlink if name.starts_with(set::TEMPORARY) => {
-                if ours(&name) {
-                    drop(root.unlink(&name));
-                }
-            }
+            FileType::Directory if number.is_some() => stage::remove(root, &name),
+            FileType::Symlink if name.starts_with(set::TEMPORARY) => root.tidy(&name),
             // Links into a generation that is not good may still serve readers until the next flip.
-            FileType::Symlink if found.broken.is_none() => {
-                let gone = tops.as_ref().is_none_or(|tops| !tops.contains(name.as_str()));
-                if gone && ours(&name) {
-                    set::unlink_ours(root, &name);
-                }
-            }
+            FileType::Symlink if found.broken.is_none() => set::unlink_ours(root, &name),
             _ => {}
         }
     }
-    Ok(())
+    Ok(highest)
 }
 
 /// Reads a generation's manifest and looks at its files: the generation with its drift, or why it

@@ -121,8 +121,11 @@ pub(super) fn replace(
     }
     let parents = parents(generation);
     let folders = keeper.held.folders.union(&missing(keeper, &parents)).cloned().collect();
-    let manifest =
-        FilesManifest { generation: generation.clone(), before: keeper.held.files.clone(), folders };
+    let manifest = FilesManifest {
+        generation: generation.clone(),
+        before: keeper.held.files.clone(),
+        folders,
+    };
     let bytes = manifest::encode(&manifest)
         .map_err(|error| keeper.private.error("cannot write", state::MANIFEST, error))?;
     state::write(&keeper.private, state::MANIFEST, &bytes, true)?;

@@ -36,8 +36,7 @@ pub(super) fn take(private: &Dir, root: &Dir) -> Result<Lock, PublishError> {
             // Only for the message; a holder that has not written itself down yet is one too.
             let read = file.take(256).read_to_string(&mut holder);
             let known = read.is_ok() && !holder.trim().is_empty();
-            let holder =
-                if known { holder.trim().to_owned() } else { "just starting".to_owned() };
+            let holder = if known { holder.trim().to_owned() } else { "just starting".to_owned() };
             return Err(PublishError::Locked { path: root.path().to_owned(), holder });
         }
         Err(error) => return Err(failed(error.into())),

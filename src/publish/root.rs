@@ -86,8 +86,7 @@ impl Dir {
 
     /// Opens something below this folder for reading, following no link on the way.
     pub(super) fn open_below(&self, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
-        // A FIFO at the name must not hang us.
-        let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let resolve =
             ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
         match rustix::fs::openat2(&self.fd, path, flags, Mode::empty(), resolve) {
@@ -133,7 +132,8 @@ impl Dir {
 
     /// Reads a whole file of at most `limit` bytes, following no link.
     pub(super) fn read_below(&self, path: &str, limit: u64) -> std::io::Result<Vec<u8>> {
-        let file = File::from(self.open_below(path, OFlags::RDONLY)?);
+        // A FIFO at the name must not hang us.
+        let file = File::from(self.open_below(path, OFlags::RDONLY | OFlags::NONBLOCK)?);
         let mut bytes = Vec::new();
         file.take(limit).read_to_end(&mut bytes)?;
         Ok(bytes)
@@ -191,6 +191,13 @@ impl Dir {
         rustix::fs::unlinkat(&self.fd, name, AtFlags::empty())
     }
 
+    /// Removes a file or link of ours that serves nobody; one that stays is swept at the next start.
+    pub(super) fn tidy(&self, name: &str) {
+        if let Err(error) = self.unlink(name) {
+            tracing::warn!(path = %self.path.join(name).display(), %error, "cannot remove");
+        }
+    }
+
     /// Removes an empty folder.
     pub(super) fn remove_folder(&self, name: &str) -> Result<(), Errno> {
         rustix::fs::unlinkat(&self.fd, name, AtFlags::REMOVEDIR)
@@ -242,7 +249,7 @@ pub(super) fn unique<T>(
     random: usize,
     mut make: impl FnMut(&str) -> Result<T, Errno>,
 ) -> std::io::Result<(String, T)> {
-    let made = tempfile::Builder::new()
+    let named = tempfile::Builder::new()
         .prefix(prefix)
         .rand_bytes(random)
         .disable_cleanup(true)
@@ -252,5 +259,5 @@ pub(super) fn unique<T>(
             let thing = make(&name)?;
             Ok((name, thing))
         })?;
-    Ok(made.into_parts().0)
+    Ok(named.into_parts().0)
 }

@@ -41,8 +41,7 @@ pub(super) fn flip(
         .and_then(|()| point(root, folder));
     if let Err(error) = ready {
         for name in made {
-            // Left behind it dangles until the next start sweeps it.
-            drop(root.unlink(name));
+            root.tidy(name);
         }
         return Err(error);
     }
@@ -90,8 +89,7 @@ fn point(root: &Dir, folder: &str) -> Result<(), PublishError> {
     let (temporary, ()) = root::unique(TEMPORARY, 6, |name| root.link(folder, name))
         .map_err(|error| root.error("cannot create a link in", "", error))?;
     root.rename(&temporary, root, DATA).map_err(|error| {
-        // Swept at the next start if this fails too.
-        drop(root.unlink(&temporary));
+        root.tidy(&temporary);
         root.error("cannot rename a link to", DATA, error)
     })
 }
@@ -105,11 +103,8 @@ pub(super) fn data_in_the_way(root: &Dir) -> PublishError {
 
 /// Removes a visible link if it points as ours do; one that stays is swept at the next start.
 pub(super) fn unlink_ours(root: &Dir, name: &str) {
-    if !matches!(root.link_target(name), Ok(Some(found)) if found == format!("{DATA}/{name}")) {
-        return;
-    }
-    if let Err(error) = root.unlink(name) {
-        tracing::warn!(path = %root.path().join(name).display(), %error, "cannot remove a link");
+    if matches!(root.link_target(name), Ok(Some(found)) if found == format!("{DATA}/{name}")) {
+        root.tidy(name);
     }
 }
 

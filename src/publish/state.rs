@@ -42,8 +42,7 @@ pub(super) fn write(
         .and_then(|()| Ok(private.rename(&temporary, private, name)?))
         .map_err(|error| private.error("cannot write", name, error));
     if renamed.is_err() {
-        // Swept at the next start if this fails too.
-        drop(private.unlink(&temporary));
+        private.tidy(&temporary);
     }
     renamed?;
     if durable {
@@ -106,10 +105,8 @@ struct Marker {
 /// cleared, so the process that wrote it ended: that one counts too.
 pub(super) fn inputs(private: &Dir) -> Result<Option<Inputs>, PublishError> {
     let marker = read(private, INPUTS)?.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    Ok(marker.map(|Marker { inputs, ended }| Inputs {
-        digest: inputs,
-        ended: ended.saturating_add(1),
-    }))
+    Ok(marker
+        .map(|Marker { inputs, ended }| Inputs { digest: inputs, ended: ended.saturating_add(1) }))
 }
 
 /// Writes or removes the marker. It has to outlive a process, not a power cut: no sync.

@@ -10,12 +10,8 @@ use std::{
 use tokio::sync::oneshot;
 
 use super::{
-    Inputs, Opened, PublishError, Published, Staged, VolumeOptions, adopt,
-    collect::Pressure,
-    files,
-    lock::Lock,
-    root::Dir,
-    set, stage, state,
+    Inputs, Opened, PublishError, Published, Staged, VolumeOptions, adopt, collect::Pressure,
+    files, lock::Lock, root::Dir, set, stage, state,
 };
 use crate::{
     config::shape::Layout,
@@ -112,7 +108,11 @@ impl Keeper {
         Ok(Staged { dir, generation })
     }
 
-    fn write(&self, generation: &Generation, rendering: &Rendering) -> Result<String, PublishError> {
+    fn write(
+        &self,
+        generation: &Generation,
+        rendering: &Rendering,
+    ) -> Result<String, PublishError> {
         stage::write(&self.root, generation, rendering, self.folder_mode)
     }
 
