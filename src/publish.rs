@@ -5,7 +5,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, mpsc},
     time::Duration,
 };
@@ -20,11 +20,13 @@ use crate::{
     rendering::{OutputPath, Rendering},
 };
 
+mod error;
 mod root;
 mod manifest;
 mod lock;
 mod state;
 mod stage;
+mod truth;
 mod adopt;
 mod set;
 mod files;
@@ -34,6 +36,7 @@ mod thread;
 #[cfg(test)]
 mod tests;
 
+pub use error::PublishError;
 use thread::{Keeper, Work};
 
 /// How a volume is to be opened and kept.
@@ -97,88 +100,6 @@ pub struct Published {
     pub changed: Vec<OutputPath>,
     /// The root or the journal could not be synced after the flip: a power cut may undo it.
     pub not_durable: bool,
-}
-
-/// Why the volume could not be used. Each names the path and what to do.
-#[derive(Debug, thiserror::Error)]
-pub enum PublishError {
-    /// A system call failed.
-    #[error("{action} {}", path.display())]
-    Io {
-        /// What was tried: `cannot create`.
-        action: &'static str,
-        /// On what.
-        path: PathBuf,
-        /// The system's answer.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The root cannot hold generations.
-    #[error("cannot publish to {}: {what}", path.display())]
-    Unusable {
-        /// The root.
-        path: PathBuf,
-        /// Why, and what to do.
-        what: &'static str,
-        /// The system's answer.
-        #[source]
-        source: std::io::Error,
-    },
-    /// A kept generation that is asked for is not there, or not what it was.
-    #[error("generation {number} on {} cannot be published again: {what}", path.display())]
-    NotKept {
-        /// The volume.
-        path: PathBuf,
-        /// The generation's number.
-        number: u64,
-        /// Why.
-        what: &'static str,
-    },
-    /// Another Rehup has the volume.
-    #[error("another rehup ({holder}) uses {}; one volume takes one", path.display())]
-    Locked {
-        /// The volume.
-        path: PathBuf,
-        /// Process id and host of the holder, as it wrote them.
-        holder: String,
-    },
-    /// Something that is not ours is in the way.
-    #[error("{} is in the way: {what}", path.display())]
-    Foreign {
-        /// The path.
-        path: PathBuf,
-        /// What was found, and what to do.
-        what: String,
-    },
-    /// The volume was made by another user.
-    #[error("{} belongs to user {theirs}, we are user {ours}; run `once` and `run` as one user", path.display())]
-    Owner {
-        /// The path.
-        path: PathBuf,
-        /// Whose it is.
-        theirs: u32,
-        /// Who we are.
-        ours: u32,
-    },
-    /// The volume's thread is gone: only after a panic or a shutdown.
-    #[error("the volume's thread has ended")]
-    Gone,
-}
-
-impl PublishError {
-    fn unusable(path: &Path, what: &'static str, source: impl Into<std::io::Error>) -> Self {
-        Self::Unusable { path: path.to_owned(), what, source: source.into() }
-    }
-
-    /// Whether the volume, or our share of it, is full.
-    pub fn is_full(&self) -> bool {
-        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
-        let kind = match self {
-            Self::Io { source, .. } | Self::Unusable { source, .. } => source.kind(),
-            _ => return false,
-        };
-        matches!(kind, StorageFull | QuotaExceeded)
-    }
 }
 
 /// A handle to the volume's thread; cheap to clone. The thread ends, and the lock is free, when the

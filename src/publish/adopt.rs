@@ -1,6 +1,6 @@
 //! What is on the volume at a start: what of it is good, what is not ours, what is swept.
 //!
-//! Owns the meaning of "good" and of "drift". Must not make anything visible that was not.
+//! Owns who uses the volume and what is swept. Must not make anything visible that was not.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,30 +13,20 @@ use rustix::{
 };
 
 use super::{
-    Opened, PublishError, VolumeOptions, files, lock, manifest,
+    Opened, PublishError, VolumeOptions, files, lock,
     root::Dir,
     set, stage, state,
     thread::{Keeper, Kept, Shown},
+    truth::{Depth, inspect},
 };
 use crate::{
     config::shape::Layout,
-    digest::Digest,
-    generation::{BootTime, FileRecord, Generation, Visible},
+    generation::{BootTime, Generation, Visible},
     journal::{Journal, Published},
-    rendering::OutputPath,
 };
 
 /// Our folder for what readers need not see.
 const PRIVATE: &str = "..rehup";
-
-/// How closely files are looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Depth {
-    /// They exist, and none is empty that should not be.
-    Names,
-    /// Their contents, modes and owners too.
-    Contents,
-}
 
 /// What a layout found.
 #[derive(Default)]
@@ -296,106 +286,4 @@ fn sweep(root: &Dir, found: &Found) -> Result<u64, PublishError> {
         }
     }
     Ok(highest)
-}
-
-/// Reads a generation's manifest and looks at its files: the generation with its drift, or why it
-/// is not good.
-pub(super) fn inspect(
-    dir: &Dir,
-    name: &str,
-    depth: Depth,
-) -> Result<(Generation, Option<String>), String> {
-    let bytes = dir
-        .read_below(manifest::NAME, manifest::LIMIT)
-        .map_err(|error| format!("its manifest cannot be read ({error})"))?;
-    let generation: Generation = manifest::decode(&bytes).ok_or("its manifest is torn")?;
-    if stage::number(name) != Some(generation.number) {
-        return Err("its manifest is of another generation".to_owned());
-    }
-    let mut drift = None;
-    for (path, record) in &generation.files {
-        drift = check(dir, path, record, depth)?.or(drift);
-    }
-    Ok((generation, drift))
-}
-
-/// Looks at one file: its drift, or why its generation is not good.
-pub(super) fn check(
-    dir: &Dir,
-    path: &OutputPath,
-    record: &FileRecord,
-    depth: Depth,
-) -> Result<Option<String>, String> {
-    let stat = match dir.stat_below(path.as_str()) {
-        Ok(stat) => stat,
-        Err(Errno::NOENT) => return Err(format!("`{path}` is gone")),
-        Err(error) => return Err(format!("`{path}` cannot be looked at ({error})")),
-    };
-    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-        return Err(format!("`{path}` is no file any more"));
-    }
-    let size = u64::try_from(stat.st_size).unwrap_or_default();
-    if size == 0 && record.size > 0 {
-        return Err(format!("`{path}` is empty"));
-    }
-    if depth == Depth::Names {
-        return Ok(None);
-    }
-    let access = &record.access;
-    let same_owner = access.owner.is_none_or(|owner| owner == stat.st_uid)
-        && access.group.is_none_or(|group| group == stat.st_gid);
-    if stat.st_mode & 0o7777 != access.mode || !same_owner {
-        return Ok(Some(format!("`{path}` has another mode or owner than it was published with")));
-    }
-    let changed = size != record.size
-        || match dir.read_below(path.as_str(), record.size.saturating_add(1)) {
-            Ok(bytes) => Digest::of(&bytes) != record.digest,
-            // A mode that shuts us out too: size and mode have to do.
-            Err(error) => error.kind() != std::io::ErrorKind::PermissionDenied,
-        };
-    Ok(changed.then(|| format!("`{path}` is not what was published")))
-}
-
-/// What a file looked like when its content was last compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stamp([i128; 8]);
-
-impl Stamp {
-    fn of(stat: &Stat) -> Self {
-        // The change time cannot be set back, so equal stamps mean an untouched file.
-        Self([
-            stat.st_ino.into(),
-            stat.st_size.into(),
-            stat.st_mode.into(),
-            stat.st_uid.into(),
-            stat.st_gid.into(),
-            stat.st_mtime.into(),
-            stat.st_ctime.into(),
-            stat.st_ctime_nsec.into(),
-        ])
-    }
-}
-
-/// Compares files with their records; reads only those that look different from the last time.
-pub(super) fn compare(
-    dir: &Dir,
-    files: &BTreeMap<OutputPath, FileRecord>,
-    stamps: &mut BTreeMap<OutputPath, Stamp>,
-) -> Option<String> {
-    let mut drift = None;
-    for (path, record) in files {
-        // Taken before the content is read: a change in between shows the next time.
-        let stamp = dir.stat_below(path.as_str()).ok().map(|stat| Stamp::of(&stat));
-        if stamp.is_some() && stamps.get(path) == stamp.as_ref() {
-            continue;
-        }
-        match check(dir, path, record, Depth::Contents) {
-            Ok(None) => stamps.extend(stamp.map(|stamp| (path.clone(), stamp))),
-            Ok(Some(what)) | Err(what) => {
-                stamps.remove(path);
-                drift.get_or_insert(what);
-            }
-        }
-    }
-    drift
 }

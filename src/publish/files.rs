@@ -10,11 +10,12 @@ use rustix::{fs::FileType, io::Errno};
 
 use super::{
     PublishError,
-    adopt::{self, Depth, Found},
+    adopt::Found,
     manifest::{self, FilesManifest},
     root::Dir,
     state,
     thread::Keeper,
+    truth::{self, Depth},
 };
 use crate::{
     digest::Digest,
@@ -59,7 +60,7 @@ pub(super) fn find(
         if pending && absent(root, path.as_str()) {
             continue;
         }
-        let checked = adopt::check(root, path, record, depth);
+        let checked = truth::check(root, path, record, depth);
         verdict = verdict.and_then(|first| Ok(first.or(checked?)));
     }
     if depth == Depth::Contents {
@@ -104,7 +105,7 @@ fn digest(root: &Dir, path: &OutputPath) -> Option<Digest> {
 pub(super) fn drift(keeper: &mut Keeper) -> Option<String> {
     let shown = keeper.visible.as_mut()?;
     let files = &shown.visible.generation.files;
-    let drift = adopt::compare(&keeper.root, files, &mut shown.stamps);
+    let drift = truth::compare(&keeper.root, files, &mut shown.stamps);
     keeper.held.drifted |= drift.is_some();
     drift
 }

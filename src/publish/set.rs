@@ -8,9 +8,10 @@ use std::collections::BTreeSet;
 use rustix::{fs::FileType, io::Errno};
 
 use super::{
-    PublishError, adopt,
+    PublishError,
     root::{self, Dir},
     thread::Keeper,
+    truth,
 };
 use crate::generation::Generation;
 
@@ -151,5 +152,5 @@ pub(super) fn repair(keeper: &mut Keeper) -> Result<Option<String>, PublishError
         }
     }
     let files = &shown.visible.generation.files;
-    Ok(adopt::compare(&folder, files, &mut shown.stamps).or(drift))
+    Ok(truth::compare(&folder, files, &mut shown.stamps).or(drift))
 }

@@ -1,6 +1,7 @@
 use std::{
     fs,
     os::unix::fs::{PermissionsExt, symlink},
+    path::Path,
     sync::atomic::{AtomicBool, Ordering},
 };
 

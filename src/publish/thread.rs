@@ -11,14 +11,14 @@ use tokio::sync::oneshot;
 
 use super::{
     Inputs, Opened, PublishError, Published, Staged, VolumeOptions, adopt, collect::Pressure,
-    files, lock::Lock, root::Dir, set, stage, state,
+    files, lock::Lock, root::Dir, set, stage, state, truth,
 };
 use crate::{
     config::shape::Layout,
     digest::Digest,
     generation::{BootTime, Generation, Visible},
     journal::{self, Entry, Journal},
-    rendering::{OutputFile, Rendering},
+    rendering::{OutputFile, OutputPath, Rendering},
 };
 
 /// One request.
@@ -50,7 +50,7 @@ pub(super) struct Shown {
     /// Its folder; empty in the `files` layout.
     pub(super) folder: String,
     /// What each file looked like when its content was last compared; empty until then.
-    pub(super) stamps: BTreeMap<crate::rendering::OutputPath, adopt::Stamp>,
+    pub(super) stamps: BTreeMap<OutputPath, truth::Stamp>,
 }
 
 /// An earlier generation, for slow readers and for a rollback.
