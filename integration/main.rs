@@ -5,3 +5,4 @@
 
 mod lifecycle;
 mod support;
+mod publish;

@@ -2,7 +2,7 @@
 //!
 //! Must not hold content: names, sizes, modes and digests only.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::OnceLock, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -66,16 +66,29 @@ pub struct BootTime {
 }
 
 impl BootTime {
+    /// How long ago this was; `None` if it was in another boot.
+    pub fn elapsed(&self) -> Option<Duration> {
+        let now = Self::now();
+        (now.boot_id == self.boot_id).then(|| now.since_boot.saturating_sub(self.since_boot))
+    }
+
     /// Now.
     pub fn now() -> Self {
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
         let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
         let nanos = u32::try_from(now.tv_nsec).unwrap_or_default();
-        // Without the file all moments count as one boot: only the order of times is left.
-        let boot_id =
-            std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-        Self { boot_id: boot_id.trim().to_owned(), since_boot: Duration::new(seconds, nanos) }
+        Self { boot_id: boot_id().to_owned(), since_boot: Duration::new(seconds, nanos) }
     }
+}
+
+/// It cannot change while we run. Without the file all moments count as one boot: only the order of
+/// times is left.
+fn boot_id() -> &'static str {
+    static BOOT_ID: OnceLock<String> = OnceLock::new();
+    BOOT_ID.get_or_init(|| {
+        let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        text.trim().to_owned()
+    })
 }
 
 /// A generation that readers see, and since when.

@@ -3,7 +3,14 @@
 //! [`Volume`] is a handle; one dedicated thread does the work, in the order it was asked.
 //! Must not know templates, sources or targets.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::{Arc, mpsc},
+    time::Duration,
+};
+
+use tokio::sync::oneshot;
 
 use crate::{
     config::shape::Layout,
@@ -13,6 +20,25 @@ use crate::{
     rendering::{OutputPath, Rendering},
 };
 
+mod error;
+mod root;
+mod manifest;
+mod lock;
+mod state;
+mod stage;
+mod truth;
+mod adopt;
+mod set;
+mod files;
+mod collect;
+mod thread;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::PublishError;
+use thread::{Keeper, Work};
+
 /// How a volume is to be opened and kept.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VolumeOptions {
@@ -20,7 +46,7 @@ pub struct VolumeOptions {
     pub path: PathBuf,
     /// How files become visible.
     pub layout: Layout,
-    /// Previous generations to keep.
+    /// Previous generations to keep; more than 10 counts as 10.
     pub keep: usize,
     /// How long each is kept at least.
     pub grace: Duration,
@@ -39,11 +65,24 @@ pub struct Opened {
     pub memory: Option<Vec<u8>>,
     /// This volume's key.
     pub key: DigestKey,
-    /// What is not as the manifest says, in one sentence.
+    /// What is not as the manifest says, in one sentence. While there is any, the visible
+    /// generation is good for readers but does not count as already rendered.
     pub drift: Option<String>,
+    /// Inputs whose render ended a process, if the last one was not cleared.
+    pub inputs: Option<Inputs>,
 }
 
-/// A generation that is written and synced but not visible.
+/// Inputs that were being rendered when a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Inputs {
+    /// Their digest, as given to [`Volume::mark_inputs`].
+    pub digest: Digest,
+    /// How many processes in a row ended while they were being rendered.
+    pub ended: u32,
+}
+
+/// A generation that is written and synced but not visible. One at a time: staging again throws
+/// the one before away, so an aborted run leaves nothing.
 #[derive(Debug)]
 pub struct Staged {
     /// Its folder, for checks.
@@ -59,127 +98,113 @@ pub struct Published {
     pub visible: Visible,
     /// New, changed and gone paths.
     pub changed: Vec<OutputPath>,
-    /// The root could not be synced after the flip: a power cut may undo it.
+    /// The root or the journal could not be synced after the flip: a power cut may undo it.
     pub not_durable: bool,
 }
 
-/// Why the volume could not be used. Each names the path and what to do.
-#[derive(Debug, thiserror::Error)]
-pub enum PublishError {
-    /// A system call failed.
-    #[error("{action} {}", path.display())]
-    Io {
-        /// What was tried: `cannot create`.
-        action: &'static str,
-        /// On what.
-        path: PathBuf,
-        /// The system's answer.
-        #[source]
-        source: std::io::Error,
-    },
-    /// Another Rehup has the volume.
-    #[error("another rehup ({holder}) uses {}; one volume takes one", path.display())]
-    Locked {
-        /// The volume.
-        path: PathBuf,
-        /// Process id and host of the holder, as it wrote them.
-        holder: String,
-    },
-    /// Something that is not ours is in the way.
-    #[error("{} is in the way: {what}", path.display())]
-    Foreign {
-        /// The path.
-        path: PathBuf,
-        /// What was found, and what to do.
-        what: String,
-    },
-    /// The volume was made by another user.
-    #[error("{} belongs to user {theirs}, we are user {ours}; run `once` and `run` as one user", path.display())]
-    Owner {
-        /// The path.
-        path: PathBuf,
-        /// Whose it is.
-        theirs: u32,
-        /// Who we are.
-        ours: u32,
-    },
-    /// The volume's thread is gone: only after a panic or a shutdown.
-    #[error("the volume's thread has ended")]
-    Gone,
+/// A handle to the volume's thread; cheap to clone. The thread ends, and the lock is free, when the
+/// last one is dropped.
+///
+/// Every method may be dropped while it waits: the work is done all the same, in the order asked.
+#[derive(Clone, Debug)]
+pub struct Volume {
+    requests: mpsc::Sender<Work>,
 }
 
-/// A handle to the volume's thread; cheap to clone.
-#[derive(Clone, Debug)]
-pub struct Volume {}
-
-#[allow(
-    clippy::unused_async,
-    clippy::todo,
-    unused_variables,
-    missing_docs,
-    reason = "being written"
-)]
 impl Volume {
     /// A good generation on the volume, without the lock and without changing anything: for
     /// probes while a configuration is refused or another Rehup holds the lock, and for exit codes.
+    /// Names and sizes are looked at, contents are not.
     pub fn glance(options: &VolumeOptions) -> Option<Generation> {
-        todo!()
+        adopt::glance(options)
     }
 
     /// Opens the root, takes the lock, adopts what is good, repairs links and sweeps the rest.
     /// Fails at once with [`PublishError::Locked`] when somebody else has the lock: the caller
     /// decides how long to wait.
     pub async fn open(options: VolumeOptions) -> Result<(Self, Opened), PublishError> {
-        todo!()
+        let (reply, answer) = oneshot::channel();
+        let path = options.path.clone();
+        let requests = thread::start(options, reply).map_err(|source| PublishError::Io {
+            action: "cannot start the thread for",
+            path,
+            source,
+        })?;
+        let opened = answer.await.map_err(|_| PublishError::Gone)??;
+        Ok((Self { requests }, opened))
     }
 
-    /// Writes and syncs a rendering under a random name (in the `files` layout: one staging folder).
+    /// Writes and syncs a rendering under a random name (in the `files` layout: one staging
+    /// folder). A full volume is answered by collecting what only `grace` or `keep` holds, and
+    /// trying again.
     pub async fn stage(
         &self,
         rendering: Arc<Rendering>,
-        sources: std::collections::BTreeMap<String, u64>,
+        sources: BTreeMap<String, u64>,
     ) -> Result<Staged, PublishError> {
-        todo!()
+        self.ask(move |keeper| keeper.stage(&rendering, sources)).await?
     }
 
-    /// Stages a kept generation again, under a new number: a rollback's first half.
+    /// Stages a kept generation again, under a new number: a rollback's first half. The `files`
+    /// layout keeps none.
     pub async fn restage(&self, number: u64) -> Result<Staged, PublishError> {
-        todo!()
+        self.ask(move |keeper| keeper.restage(number)).await?
     }
 
-    /// Flips to what was staged; returns when readers see it and the journal has it.
+    /// Flips to what was staged; returns when readers see it and the journal has it. After an error
+    /// the staged folder is gone and the last good generation is untouched (`files` layout: a
+    /// failure between two renames leaves old and new mixed; the next publication finishes it).
     pub async fn publish(&self, staged: Staged, rollback: bool) -> Result<Published, PublishError> {
-        todo!()
+        self.ask(move |keeper| keeper.publish(staged, rollback)).await?
     }
 
     /// Throws away what was staged.
     pub async fn discard(&self, staged: Staged) {
-        todo!()
+        // Without its thread there is nothing to tidy: the next start sweeps.
+        drop(self.ask(move |keeper| keeper.discard(&staged)).await);
     }
 
     /// Repairs links, also when nothing changed, and says what is not as the manifest says.
     pub async fn repair(&self) -> Result<Option<String>, PublishError> {
-        todo!()
+        self.ask(Keeper::repair).await?
     }
 
-    /// Removes generations that are neither visible, nor kept, nor in grace.
-    pub async fn collect(&self, protect: std::collections::BTreeSet<u64>) -> Result<Vec<Generation>, PublishError> {
-        todo!()
+    /// Removes generations that are not visible, not among the last `keep`, not in `protect` (the
+    /// caller's rollback candidates) and past `grace`; more than 10 are never kept beside those in
+    /// `protect`. Gives what is still kept, oldest first. `protect` also holds when a full volume
+    /// makes [`Self::stage`] collect.
+    pub async fn collect(&self, protect: BTreeSet<u64>) -> Result<Vec<Generation>, PublishError> {
+        self.ask(move |keeper| keeper.collect(protect)).await
     }
 
     /// Writes one change of the journal; returns when it is on the volume, with the new record.
+    /// After an error the change holds in memory, and the next write carries it.
     pub async fn record(&self, entry: Entry) -> Result<Arc<Journal>, PublishError> {
-        todo!()
+        self.ask(move |keeper| keeper.record(entry)).await?
     }
 
     /// Writes what the guard remembers to `..rehup/sources`.
     pub async fn remember(&self, memory: Vec<u8>) -> Result<(), PublishError> {
-        todo!()
+        self.ask(move |keeper| keeper.remember(&memory)).await?
     }
 
-    /// Writes (`Some`) or removes (`None`) the marker of inputs that are being rendered, with how
-    /// often they ended the process; see design of poisonous inputs.
+    /// Writes (`Some`, before a render) or removes (`None`, after it) the marker of inputs that are
+    /// being rendered. A process that ends in between leaves it, and the next [`Opened::inputs`]
+    /// counts that. It survives a process, not a power cut.
     pub async fn mark_inputs(&self, inputs: Option<Digest>) -> Result<(), PublishError> {
-        todo!()
+        self.ask(move |keeper| keeper.mark_inputs(inputs)).await?
+    }
+
+    async fn ask<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Keeper) -> T + Send + 'static,
+    ) -> Result<T, PublishError> {
+        let (reply, answer) = oneshot::channel();
+        let work: Work = Box::new(move |keeper| {
+            // Nobody waits any more: the work is done all the same.
+            drop(reply.send(work(keeper)));
+        });
+        self.requests.send(work).map_err(|_| PublishError::Gone)?;
+        answer.await.map_err(|_| PublishError::Gone)
     }
 }

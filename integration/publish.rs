@@ -1,0 +1,166 @@
+//! The volume under a publisher that is killed at any moment, and readers all the while.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use rehup::{
+    config::shape::Layout,
+    publish::{Opened, PublishError, Volume, VolumeOptions},
+    rendering::{Access, OutputFile, OutputPath, Rendering},
+};
+
+use crate::support::{
+    patience::{eventually, eventually_async},
+    process::{Process, scratch},
+};
+
+/// How often the publisher is killed in each layout.
+const KILLS: usize = 25;
+
+/// Tells a copy of this test binary to be the publisher, and on which volume.
+const VOLUME: &str = "REHUP_TEST_VOLUME";
+const LAYOUT: &str = "REHUP_TEST_LAYOUT";
+
+fn options(path: &Path, layout: Layout) -> VolumeOptions {
+    VolumeOptions { path: path.to_owned(), layout, keep: 2, grace: Duration::ZERO }
+}
+
+fn rendering(number: u64) -> Arc<Rendering> {
+    let access = Access { mode: 0o644, owner: None, group: None };
+    let text = number.to_string().repeat(100);
+    // Every other generation has another shape: names come and go.
+    let odd = if number.is_multiple_of(2) { "even" } else { "odd/x" };
+    let outputs = ["conf/a", "conf/b", "top", odd].map(|path| {
+        let file = OutputFile::new(Bytes::from(text.clone()), access);
+        (OutputPath::parse(path).expect("a path"), file, String::new())
+    });
+    Arc::new(Rendering::collect(outputs).expect("no clash"))
+}
+
+async fn open(path: &Path, layout: Layout) -> (Volume, Opened) {
+    eventually_async("a free volume that opens", async || {
+        match Volume::open(options(path, layout)).await {
+            Err(PublishError::Locked { .. }) => None,
+            opened => Some(opened.expect("a volume needs no help after a crash")),
+        }
+    })
+    .await
+}
+
+/// Not a test by itself: the process that the tests below kill.
+#[tokio::test]
+#[ignore = "run by the other tests of this file"]
+async fn publisher() {
+    let (Ok(path), Ok(layout)) = (std::env::var(VOLUME), std::env::var(LAYOUT)) else { return };
+    let layout = if layout == "set" { Layout::Set } else { Layout::Files };
+    let (volume, _) = open(&PathBuf::from(path), layout).await;
+    for number in 0.. {
+        let staged = volume.stage(rendering(number), BTreeMap::new()).await.expect("staged");
+        volume.publish(staged, false).await.expect("published");
+        volume.collect(BTreeSet::new()).await.expect("collected");
+    }
+}
+
+fn start(path: &Path, layout: &str, log: &Path) -> Process {
+    let program = std::env::current_exe().expect("this binary");
+    let arguments = ["publish::publisher", "--exact", "--ignored", "--nocapture"];
+    Process::start(program, arguments, log, |command| {
+        command.env(VOLUME, path).env(LAYOUT, layout);
+    })
+}
+
+/// Kills publishers at moments that differ by design: after a few more flips each.
+async fn survive(layout: Layout, name: &str) {
+    let (dir, logs) = (scratch(), scratch());
+    let mut last = 0;
+    for kill in 0..KILLS {
+        let mut process = start(dir.path(), name, &logs.path().join(format!("{kill}.log")));
+        let aim = last + 1 + kill as u64 % 7;
+        eventually("generations go on", || {
+            assert!(process.exited().is_none(), "the publisher failed: {}", process.output());
+            let visible = Volume::glance(&options(dir.path(), layout));
+            visible.filter(|visible| visible.number >= aim)
+        });
+        process.kill();
+        let (volume, opened) = open(dir.path(), layout).await;
+        let visible = opened.visible.expect("a good generation").generation;
+        assert!(visible.number >= aim, "numbers only grow");
+        if layout == Layout::Set {
+            assert_eq!(opened.drift, None);
+        }
+        last = visible.number;
+        drop(volume);
+        tidy(dir.path());
+    }
+}
+
+/// After an open nothing is left but what serves somebody.
+fn tidy(root: &Path) {
+    for entry in fs::read_dir(root).expect("a folder") {
+        let name = entry.expect("an entry").file_name().into_string().expect("text");
+        assert!(!name.starts_with("..tmp-"), "{name} is left");
+    }
+    for entry in fs::read_dir(root.join("..rehup")).expect("a folder") {
+        let name = entry.expect("an entry").file_name().into_string().expect("text");
+        assert!(!name.starts_with('.'), "{name} is left");
+    }
+}
+
+#[tokio::test]
+async fn a_killed_publisher_leaves_a_whole_set() {
+    survive(Layout::Set, "set").await;
+}
+
+#[tokio::test]
+async fn a_killed_publisher_of_single_files_is_finished_by_the_next() {
+    survive(Layout::Files, "files").await;
+}
+
+#[tokio::test]
+async fn readers_see_whole_sets_while_publishers_are_killed() {
+    let (dir, logs) = (scratch(), scratch());
+    let (volume, _) = open(dir.path(), Layout::Set).await;
+    let staged = volume.stage(rendering(0), BTreeMap::new()).await.expect("staged");
+    volume.publish(staged, false).await.expect("published");
+    drop(volume);
+    let stop = Arc::new(AtomicBool::new(false));
+    let readers: Vec<_> = (0..2).map(|_| reader(dir.path(), &stop)).collect();
+    for kill in 0..5 {
+        let number = || Volume::glance(&options(dir.path(), Layout::Set)).map(|g| g.number);
+        let before = number().expect("a good generation");
+        let mut process = start(dir.path(), "set", &logs.path().join(format!("{kill}.log")));
+        eventually("generations go on", || number().filter(|now| *now > before + 20));
+        process.kill();
+    }
+    stop.store(true, Ordering::Relaxed);
+    for reader in readers {
+        assert!(reader.join().expect("no torn set") > 0);
+    }
+}
+
+fn reader(root: &Path, stop: &Arc<AtomicBool>) -> std::thread::JoinHandle<u64> {
+    let (root, stop) = (root.to_owned(), Arc::clone(stop));
+    std::thread::spawn(move || {
+        let mut sets = 0;
+        while !stop.load(Ordering::Relaxed) {
+            let read = |path: &Path| fs::read_to_string(path);
+            // A name that both generations have is never missing.
+            read(&root.join("top")).expect("never missing");
+            let seen = fs::canonicalize(root.join("conf")).expect("never missing");
+            // Held longer than two flips it may be collected: the grace is zero here.
+            let (Ok(a), Ok(b)) = (read(&seen.join("a")), read(&seen.join("b"))) else { continue };
+            assert_eq!(a, b);
+            sets += 1;
+        }
+        sets
+    })
+}
