@@ -76,19 +76,19 @@ impl Follow {
                     Err(failure) => self.recover(session, failure).await,
                 }
             }
-            State::Listed(session, content) => {
+            State::Listed(mut session, content) => {
                 let range = self.range.clone();
                 match Watch::open(&session, range, content, self.proof_every).await {
                     Ok(watch) => {
+                        session.proved_useful();
                         self.state = State::Watching(session, Box::new(watch));
                         Ok(None)
                     }
                     Err(failure) => self.recover(session, failure).await,
                 }
             }
-            State::Watching(mut session, mut watch) => match watch.next(&session).await {
+            State::Watching(session, mut watch) => match watch.next(&session).await {
                 Ok(update) => {
-                    session.proved_useful();
                     self.state = State::Watching(session, watch);
                     Ok(Some(update))
                 }

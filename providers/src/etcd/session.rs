@@ -27,7 +27,7 @@ pub(super) struct Session {
     client: Client,
     endpoint: String,
     decode_limit: usize,
-    /// Logged in since the last update: a refused token is no expired one then.
+    /// Logged in, but not yet read and watched: a refused token is no expired one then.
     just_logged_in: bool,
 }
 
