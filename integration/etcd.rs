@@ -40,7 +40,7 @@ mod old {
 /// One server and a writer of keys below one prefix.
 struct EtcdBench {
     server: Server,
-    writer: Client,
+    writer: Box<Client>,
 }
 
 impl EtcdBench {

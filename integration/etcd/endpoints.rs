@@ -4,7 +4,7 @@ use nix::sys::signal::Signal;
 use providers::ErrorKind;
 
 use super::{OFTEN, RARELY, Server, Version, follow, path, settings};
-use crate::support::process::free_port;
+use crate::support::{patience::eventually_async, process::free_port};
 
 #[tokio::test]
 async fn a_dead_endpoint_is_told_and_the_next_one_is_used() {
@@ -52,4 +52,37 @@ async fn both_endpoints_dead_are_tried_in_turn_for_ever() {
     server.restart().await;
     server.client().await.put(path("a"), "1", None).await.expect("a put");
     follower.until(&[("a", b"1")]).await;
+}
+
+#[tokio::test]
+async fn a_member_that_lost_the_cluster_is_told() {
+    let members = Server::start_three(Version::Current).await;
+    members[0].client().await.put(path("a"), "1", None).await.expect("a put");
+    let mut follower = follow(settings(&members[0]), RARELY);
+    follower.until(&[("a", b"1")]).await;
+    members[1..].iter().for_each(|member| member.signal(Signal::SIGSTOP));
+    assert_eq!(follower.error().await, ErrorKind::NoLeader, "the watch ends");
+    assert_eq!(follower.error().await, ErrorKind::NoLeader, "and no other begins");
+    members[1..].iter().for_each(|member| member.signal(Signal::SIGCONT));
+    follower.until(&[("a", b"1")]).await;
+}
+
+#[tokio::test]
+async fn a_killed_member_is_replaced_by_the_next_one() {
+    let mut members = Server::start_three(Version::Current).await;
+    let mut settings = settings(&members[0]);
+    settings.endpoints = members.iter().map(Server::endpoint).collect();
+    members[0].client().await.put(path("a"), "0", None).await.expect("a put");
+    let mut follower = follow(settings, RARELY);
+    follower.until(&[("a", b"0")]).await;
+    for killed in 0..3 {
+        members[killed].stop();
+        let mut writer = members[(killed + 1) % 3].client().await;
+        let value = (killed + 1).to_string();
+        // The others may have to elect a leader first.
+        eventually_async("a leader", async || writer.put(path("a"), &*value, None).await.ok())
+            .await;
+        follower.until(&[("a", value.as_bytes())]).await;
+        members[killed].restart().await;
+    }
 }

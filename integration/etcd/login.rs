@@ -11,7 +11,7 @@ use crate::support::{etcd::Options, process::scratch};
 /// A server with users, and the file with the reader's password.
 struct Guarded {
     server: Server,
-    root: Client,
+    root: Box<Client>,
     folder: tempfile::TempDir,
 }
 

@@ -25,7 +25,7 @@ impl Authority {
         let authority = Self { folder: scratch() };
         let key = authority.path("ca.key");
         let subject = ["-subj", "/CN=rehup test authority", "-days", "2"];
-        authority.openssl(|openssl| {
+        Self::openssl(|openssl| {
             openssl.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]);
             openssl.args(["-nodes", "-keyout"]).arg(&key).arg("-out").arg(authority.ca());
             openssl.args(subject);
@@ -45,7 +45,7 @@ impl Authority {
             cert: self.path(&format!("{name}.crt")),
             key: self.path(&format!("{name}.key")),
         };
-        self.openssl(|openssl| {
+        Self::openssl(|openssl| {
             openssl.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]);
             openssl.args(["-nodes", "-days", "2", "-subj", &format!("/CN={name}")]);
             openssl.arg("-CA").arg(self.ca()).arg("-CAkey").arg(self.path("ca.key"));
@@ -61,7 +61,7 @@ impl Authority {
         Path::new(self.folder.path()).join(name)
     }
 
-    fn openssl(&self, adjust: impl FnOnce(&mut Command)) {
+    fn openssl(adjust: impl FnOnce(&mut Command)) {
         let mut command = Command::new("openssl");
         adjust(&mut command);
         let output = command.output().expect("the `openssl` command");

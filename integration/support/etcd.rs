@@ -1,4 +1,4 @@
-//! A real etcd of one member: ports that the system picks, data on tmpfs, killed with its test.
+//! Real etcd members: ports that the system picks, data on tmpfs, killed with their test.
 
 use std::{
     net::TcpStream,
@@ -60,46 +60,62 @@ pub struct ServerTls {
     pub key: PathBuf,
 }
 
-/// A running or stopped server; its ports and data stay the same over restarts.
+/// A running or stopped member; its ports and data stay the same over restarts.
 pub struct Etcd {
     version: Version,
     options: Options,
     folder: tempfile::TempDir,
     client_port: u16,
     peer_port: u16,
+    /// The peer ports of all members.
+    cluster: Vec<u16>,
     process: Option<Process>,
 }
 
 impl Etcd {
-    /// Starts a server and waits until it takes requests.
+    /// Starts a cluster of one member and waits until it takes requests.
     pub async fn start(version: Version) -> Self {
         Self::start_with(version, Options::default()).await
     }
 
     /// The same with options.
     pub async fn start_with(version: Version, options: Options) -> Self {
-        let mut etcd = Self {
-            version,
-            options,
-            folder: scratch(),
-            client_port: 0,
-            peer_port: 0,
-            process: None,
-        };
+        let mut members = Self::cluster(version, &options, 1).await;
+        members.pop().expect("one member")
+    }
+
+    /// Starts a cluster of three members.
+    pub async fn start_three(version: Version) -> Vec<Self> {
+        Self::cluster(version, &Options::default(), 3).await
+    }
+
+    async fn cluster(version: Version, options: &Options, members: usize) -> Vec<Self> {
         for _ in 0..STARTS {
-            (etcd.client_port, etcd.peer_port) = (free_port(), free_port());
-            if etcd.try_start().await {
-                return etcd;
+            let cluster: Vec<_> = (0..members).map(|_| free_port()).collect();
+            let member = |&port| Self::new(version, options.clone(), port, cluster.clone());
+            let mut members: Vec<_> = cluster.iter().map(member).collect();
+            members.iter_mut().for_each(Self::spawn);
+            let mut up = true;
+            for member in &mut members {
+                up &= member.is_up().await;
             }
-            // Somebody else took a port; the data folder remembers the peer's.
-            drop(std::fs::remove_dir_all(etcd.folder.path().join("data")));
+            if up {
+                return members;
+            }
+            // Somebody else took a port.
         }
-        panic!("etcd does not start:\n{}", etcd.output());
+        panic!("etcd ended right after each of {STARTS} starts");
+    }
+
+    fn new(version: Version, options: Options, peer_port: u16, cluster: Vec<u16>) -> Self {
+        let (folder, client_port) = (scratch(), free_port());
+        Self { version, options, folder, client_port, peer_port, cluster, process: None }
     }
 
     /// Starts the stopped server on the same ports.
     pub async fn restart(&mut self) {
-        assert!(self.try_start().await, "etcd does not start again:\n{}", self.output());
+        self.spawn();
+        assert!(self.is_up().await, "etcd does not start again:\n{}", self.output());
     }
 
     /// Stops it as `kill -9` does; the data stays.
@@ -130,13 +146,14 @@ impl Etcd {
     }
 
     /// A client of its own, without TLS and user.
-    pub async fn client(&self) -> Client {
+    pub async fn client(&self) -> Box<Client> {
         self.client_with(ConnectOptions::new()).await
     }
 
     /// A client of its own.
-    pub async fn client_with(&self, options: ConnectOptions) -> Client {
-        Client::connect([self.endpoint()], Some(options)).await.expect("a client of our own server")
+    pub async fn client_with(&self, options: ConnectOptions) -> Box<Client> {
+        let connected = Box::pin(Client::connect([self.endpoint()], Some(options))).await;
+        Box::new(connected.expect("a client of our own server"))
     }
 
     /// What the server printed.
@@ -144,39 +161,47 @@ impl Etcd {
         self.process.as_ref().map(Process::output).unwrap_or_default()
     }
 
-    async fn try_start(&mut self) -> bool {
+    fn spawn(&mut self) {
         let log = self.folder.path().join("log");
-        let mut process = Process::start(self.version.program(), self.arguments(), &log, |_| {});
+        let program = self.version.program();
+        self.process = Some(Process::start(program, self.arguments(), &log, |_| {}));
+    }
+
+    /// Waits until it takes requests; false if it ended, as it does when a port is taken.
+    async fn is_up(&mut self) -> bool {
         let port = self.client_port;
-        // It listens for clients only when it has a leader; a failed bind ends it.
-        let up = eventually_async("etcd listens or ends", async || match process.exited() {
+        let process = self.process.as_mut().expect("a started server");
+        // It listens for clients only once it knows a leader.
+        let listens = eventually_async("etcd listens or ends", async || match process.exited() {
             Some(_) => Some(false),
             None => TcpStream::connect(("127.0.0.1", port)).is_ok().then_some(true),
-        })
-        .await;
-        if self.options.tls.is_none() && up {
-            self.process = Some(process);
+        });
+        if !listens.await {
+            return false;
+        }
+        // With TLS the first request needs a certificate that only the test has.
+        if self.options.tls.is_none() {
             let client = self.client().await;
             eventually_async("etcd answers", async || client.kv_client().get("x", None).await.ok())
                 .await;
-            return true;
         }
-        self.process = Some(process);
-        up
+        true
     }
 
     fn arguments(&self) -> Vec<String> {
         let client = self.endpoint();
-        let peer = format!("http://127.0.0.1:{}", self.peer_port);
+        let peer = peer_url(self.peer_port);
+        let member = |port: &u16| format!("{port}={}", peer_url(*port));
+        let cluster: Vec<_> = self.cluster.iter().map(member).collect();
         let data = self.folder.path().join("data").display().to_string();
         let mut arguments = vec![
             format!("--data-dir={data}"),
-            "--name=one".to_owned(),
+            format!("--name={}", self.peer_port),
             format!("--listen-client-urls={client}"),
             format!("--advertise-client-urls={client}"),
             format!("--listen-peer-urls={peer}"),
             format!("--initial-advertise-peer-urls={peer}"),
-            format!("--initial-cluster=one={peer}"),
+            format!("--initial-cluster={}", cluster.join(",")),
             "--log-level=warn".to_owned(),
         ];
         if let Some(tls) = &self.options.tls {
@@ -190,4 +215,8 @@ impl Etcd {
         arguments.extend(self.options.flags.iter().cloned());
         arguments
     }
+}
+
+fn peer_url(port: u16) -> String {
+    format!("http://127.0.0.1:{port}")
 }

@@ -42,7 +42,7 @@ pub trait Bench {
     async fn delete(&mut self, key: &str);
 
     /// Writes several keys in one step that no reader may see in part: an etcd or Consul
-    /// transaction, a swap of a mounted ConfigMap's `..data`. Other keys stay.
+    /// transaction, a swap of a mounted `ConfigMap`'s `..data`. Other keys stay.
     async fn transaction(&mut self, entries: &[(&str, &[u8])]);
 
     /// Writes a key that is equal to the prefix (Consul: also a folder key); false where no such

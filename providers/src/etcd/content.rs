@@ -60,7 +60,7 @@ impl Content {
         for event in events {
             let Some(pair) = event.kv else { continue };
             // What the list or an earlier message held already comes again.
-            if pair.mod_revision <= before {
+            if pair.mod_revision <= before || pair.mod_revision < self.applied {
                 continue;
             }
             if pair.mod_revision != self.applied {

@@ -42,6 +42,13 @@ impl Failure {
         Self::relist(ProviderError::new(ErrorKind::LostHistory, message))
     }
 
+    /// The store shows an older revision than the applied one.
+    pub(super) fn went_back(endpoint: &str, applied: i64, revision: i64) -> Self {
+        Self::lost_history(format!(
+            "etcd at {endpoint}: the store went back from revision {applied} to {revision}"
+        ))
+    }
+
     /// A call that the client or the server ended with an error.
     pub(super) fn of_call(endpoint: &str, what: &str, error: Error) -> Self {
         let (kind, recovery) = match &error {
@@ -149,11 +156,16 @@ fn message(endpoint: &str, what: &str, kind: ErrorKind) -> String {
     format!("etcd at {endpoint}: {what} {problem}")
 }
 
-/// Whether a TLS error is anywhere below. An `io::Error` hides what it wraps from `source`.
+/// Whether a TLS error is anywhere below.
 fn broken_tls(error: &(dyn StdError + 'static)) -> bool {
     iter::successors(Some(error), |&error| error.source()).any(|error| {
-        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        error.is::<rustls::Error>() || wrapped.is_some_and(|inner| inner.is::<rustls::Error>())
+        // An `io::Error` hides what it wraps from `source`. HTTP/2 keeps only the text of an alert
+        // that comes after our side of the handshake, as for a missing client certificate.
+        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        let wrapped = inner.is_some_and(|inner| {
+            inner.is::<rustls::Error>() || inner.to_string().contains("fatal alert")
+        });
+        wrapped || error.is::<rustls::Error>()
     })
 }
 

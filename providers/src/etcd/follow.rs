@@ -130,5 +130,6 @@ async fn connect(settings: &EtcdSettings, turn: usize) -> Result<Session, Failur
         let error = ProviderError::new(ErrorKind::Malformed, "no endpoints are set");
         return Err(Failure::reconnect(error));
     };
-    Session::connect(settings, endpoint).await
+    // Boxed: the client's connecting is large and rare, and would make every step as large.
+    Box::pin(Session::connect(settings, endpoint)).await
 }

@@ -15,7 +15,6 @@ use super::{
     range::Range,
     session::{Session, bounded},
 };
-use crate::{ErrorKind, ProviderError};
 
 /// A server drops a request that comes while the watch is not synced.
 const UNSYNCED: Duration = Duration::from_millis(200);
@@ -50,15 +49,16 @@ pub(super) enum Turn {
 
 /// The next proof of one watch.
 pub(super) struct Proof {
+    endpoint: String,
     every: Duration,
     phase: Phase,
 }
 
 impl Proof {
     /// The first proof of a watch that begins now.
-    pub(super) fn new(every: Duration) -> Self {
+    pub(super) fn new(endpoint: String, every: Duration) -> Self {
         let phase = Phase::Resting { until: Instant::now() + spread(every).max(UNSYNCED) };
-        Self { every, phase }
+        Self { endpoint, every, phase }
     }
 
     /// Waits for the next thing to do. Cancel safe: a dropped wait is taken up by the next call.
@@ -71,8 +71,7 @@ impl Proof {
             Phase::Counting { as_of, applied, call } => {
                 let count = call.await?;
                 if count.revision < *applied {
-                    let back = format!("the store went back from {applied} to {}", count.revision);
-                    return Err(Failure::lost_history(back));
+                    return Err(Failure::went_back(&self.endpoint, *applied, count.revision));
                 }
                 let now = Instant::now();
                 let (ask_at, end) = (now + ASK_EVERY, now + ANSWER_WITHIN);
@@ -82,9 +81,7 @@ impl Proof {
             Phase::Asking { ask_at, end, .. } => {
                 sleep_until((*ask_at).min(*end)).await;
                 if Instant::now() >= *end {
-                    let message = format!("the watch gave no progress answer in {ANSWER_WITHIN:?}");
-                    let error = ProviderError::new(ErrorKind::Unavailable, message);
-                    return Err(Failure::reconnect(error));
+                    return Err(Failure::timed_out(&self.endpoint, "a progress request"));
                 }
                 *ask_at += ASK_EVERY;
                 Ok(Turn::Ask)
@@ -95,7 +92,7 @@ impl Proof {
     /// Starts the count; it runs while [`Proof::turn`] is awaited. A count from before `applied`
     /// is of another history.
     pub(super) fn count(&mut self, session: &Session, range: &Range, applied: i64) {
-        let endpoint = session.endpoint().to_owned();
+        let endpoint = self.endpoint.clone();
         let mut kv = session.kv();
         let start = range.start().to_vec();
         let options = GetOptions::new().with_range(range.end()).with_count_only();

@@ -33,13 +33,11 @@ impl Range {
     /// The key without the prefix.
     pub(super) fn key(&self, raw: &[u8]) -> Result<Key, ProviderError> {
         let name = raw.strip_prefix(self.prefix.as_slice()).map(str::from_utf8);
-        match name {
-            Some(Ok(name)) => Ok(Key::from(name)),
-            _ => {
-                let message = format!("key `{}` is not UTF-8; rename it", raw.escape_ascii());
-                Err(ProviderError::new(ErrorKind::Malformed, message))
-            }
-        }
+        let Some(Ok(name)) = name else {
+            let message = format!("key `{}` is not UTF-8; rename it", raw.escape_ascii());
+            return Err(ProviderError::new(ErrorKind::Malformed, message));
+        };
+        Ok(Key::from(name))
     }
 }
 

@@ -24,7 +24,8 @@ const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(10), Duration::fro
 
 /// A connection; dropping it closes it.
 pub(super) struct Session {
-    client: Client,
+    /// Boxed: with all its parts it is too large to move at each step.
+    client: Box<Client>,
     endpoint: String,
     decode_limit: usize,
     /// Logged in, but not yet read and watched: a refused token is no expired one then.
@@ -49,7 +50,7 @@ impl Session {
         let connecting = Client::connect([endpoint], Some(options));
         let client = bounded(endpoint, "the connection", connecting).await?;
         let mut session = Self {
-            client,
+            client: Box::new(client),
             endpoint: endpoint.to_owned(),
             decode_limit: decode_limit(settings.max_bytes),
             just_logged_in: false,

@@ -54,7 +54,7 @@ impl Watch {
             _ => return Err(malformed(&endpoint, "a watch that was not created first")),
         }
         let parts = Parts::new(session.decode_limit());
-        let proof = Proof::new(proof_every);
+        let proof = Proof::new(endpoint.clone(), proof_every);
         Ok(Self { stream, endpoint, range, content, parts, proof })
     }
 
@@ -150,7 +150,7 @@ fn meaning(
         return Err(malformed(endpoint, "a watch message without a header"));
     };
     if header.revision < applied {
-        return Err(went_back(endpoint, applied, header.revision));
+        return Err(Failure::went_back(endpoint, applied, header.revision));
     }
     Ok(match message {
         PbWatchResponse { created: true, .. } => Meaning::Created,
@@ -159,12 +159,6 @@ fn meaning(
         }
         PbWatchResponse { events, fragment, .. } => Meaning::Events { events, more: fragment },
     })
-}
-
-fn went_back(endpoint: &str, applied: i64, revision: i64) -> Failure {
-    Failure::lost_history(format!(
-        "etcd at {endpoint}: the store went back from revision {applied} to {revision}"
-    ))
 }
 
 fn malformed(endpoint: &str, what: &str) -> Failure {
