@@ -1,7 +1,7 @@
 //! History that is gone, or another.
 
 use etcd_client::Client;
-use providers::ErrorKind;
+use providers::{ErrorKind, Update};
 
 use super::{OFTEN, RARELY, Server, Version, follow, path, settings};
 
@@ -54,6 +54,47 @@ async fn missed_changes_are_caught_up_with() {
     assert_eq!(last.revision.0, revision.unsigned_abs());
     assert!(last.as_of > first.as_of);
     follower.proof().await;
+}
+
+/// Counts and watch are compared at one revision, however many others come meanwhile.
+async fn proven_under_load(version: Version) {
+    let server = Server::start(version).await;
+    let mut writer = server.client().await;
+    let mut follower = follow(settings(&server), OFTEN);
+    let writes = async {
+        for n in 0_u32.. {
+            let key = path(&(n % 7).to_string());
+            if n % 3 == 0 {
+                writer.delete(key, None).await.expect("a delete");
+            } else {
+                writer.put(key, n.to_string(), None).await.expect("a put");
+            }
+        }
+    };
+    let proofs = async {
+        let mut proofs = 0;
+        while proofs < 5 {
+            match follower.item().await {
+                Ok(Update::Current { .. }) => proofs += 1,
+                Ok(Update::Snapshot(_)) => {}
+                Err(kind) => panic!("{kind} under load"),
+            }
+        }
+    };
+    tokio::select! {
+        () = writes => {}
+        () = proofs => {}
+    }
+}
+
+#[tokio::test]
+async fn a_busy_store_is_proven() {
+    proven_under_load(Version::Current).await;
+}
+
+#[tokio::test]
+async fn a_busy_store_of_the_old_version_is_proven() {
+    proven_under_load(Version::Old).await;
 }
 
 #[tokio::test]
