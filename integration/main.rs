@@ -4,5 +4,6 @@
 #![allow(unreachable_pub, reason = "a test binary has no outside")]
 
 mod lifecycle;
+mod etcd;
 mod support;
 mod publish;

@@ -4,6 +4,9 @@
 pub mod app;
 pub mod endpoint;
 pub mod http;
+pub mod certificates;
+pub mod connections;
+pub mod etcd;
 pub mod patience;
 pub mod process;
 pub mod target;

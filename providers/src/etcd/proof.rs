@@ -1,0 +1,124 @@
+//! When a proof is due and how far it is.
+//!
+//! A proof is a count that the leader answered and then a progress answer of the watch at or above
+//! the count's revision: the count alone says nothing about the watch, the progress alone comes
+//! also from a member that lost the cluster. Owns the timing; comparing is `watch`'s.
+
+use std::{pin::Pin, time::Duration};
+
+use etcd_client::GetOptions;
+use tokio::time::{Instant, sleep_until};
+
+use super::{
+    failure::Failure,
+    list::revision_of,
+    range::Range,
+    session::{Session, bounded},
+};
+
+/// A server drops a request that comes while the watch is not synced.
+const UNSYNCED: Duration = Duration::from_millis(200);
+/// A dropped request is asked again.
+const ASK_EVERY: Duration = Duration::from_secs(2);
+/// Then the watch is no more believed to live.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// How many keys the store held at a revision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Count {
+    pub(super) keys: i64,
+    pub(super) revision: i64,
+}
+
+type Counting = Pin<Box<dyn Future<Output = Result<Count, Failure>> + Send>>;
+
+enum Phase {
+    Resting { until: Instant },
+    Counting { as_of: Instant, applied: i64, call: Counting },
+    Asking { as_of: Instant, count: Count, ask_at: Instant, end: Instant },
+}
+
+/// What is to be done now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// Start the count.
+    Count,
+    /// Ask the watch for its progress.
+    Ask,
+}
+
+/// The next proof of one watch.
+pub(super) struct Proof {
+    endpoint: String,
+    every: Duration,
+    phase: Phase,
+}
+
+impl Proof {
+    /// The first proof of a watch that begins now.
+    pub(super) fn new(endpoint: String, every: Duration) -> Self {
+        let phase = Phase::Resting { until: Instant::now() + spread(every).max(UNSYNCED) };
+        Self { endpoint, every, phase }
+    }
+
+    /// Waits for the next thing to do. Cancel safe: a dropped wait is taken up by the next call.
+    pub(super) async fn turn(&mut self) -> Result<Turn, Failure> {
+        match &mut self.phase {
+            Phase::Resting { until } => {
+                sleep_until(*until).await;
+                Ok(Turn::Count)
+            }
+            Phase::Counting { as_of, applied, call } => {
+                let count = call.await?;
+                if count.revision < *applied {
+                    return Err(Failure::went_back(&self.endpoint, *applied, count.revision));
+                }
+                let now = Instant::now();
+                let (ask_at, end) = (now + ASK_EVERY, now + ANSWER_WITHIN);
+                self.phase = Phase::Asking { as_of: *as_of, count, ask_at, end };
+                Ok(Turn::Ask)
+            }
+            Phase::Asking { ask_at, end, .. } => {
+                sleep_until((*ask_at).min(*end)).await;
+                if Instant::now() >= *end {
+                    return Err(Failure::timed_out(&self.endpoint, "a progress request"));
+                }
+                *ask_at += ASK_EVERY;
+                Ok(Turn::Ask)
+            }
+        }
+    }
+
+    /// Starts the count; it runs while [`Proof::turn`] is awaited. A count from before `applied`
+    /// is of another history.
+    pub(super) fn count(&mut self, session: &Session, range: &Range, applied: i64) {
+        let endpoint = self.endpoint.clone();
+        let mut kv = session.kv();
+        let start = range.start().to_vec();
+        let options = GetOptions::new().with_range(range.end()).with_count_only();
+        let call = Box::pin(async move {
+            let call = kv.get(start, Some(options));
+            let answer = bounded(&endpoint, "the count", call).await?;
+            let revision = revision_of(&endpoint, &answer)?;
+            Ok(Count { keys: answer.count(), revision })
+        });
+        self.phase = Phase::Counting { as_of: Instant::now(), applied, call };
+    }
+
+    /// The count that a progress answer at `revision` completes, with the time it was asked for.
+    /// The proof is over then.
+    pub(super) fn answered(&mut self, revision: i64) -> Option<(Count, Instant)> {
+        match self.phase {
+            Phase::Asking { as_of, count, .. } if revision >= count.revision => {
+                self.phase = Phase::Resting { until: Instant::now() + spread(self.every) };
+                Some((count, as_of))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Up to a tenth earlier, so that many of us do not ask at the same time.
+fn spread(every: Duration) -> Duration {
+    every.mul_f64(1.0 - fastrand::f64() / 10.0)
+}
