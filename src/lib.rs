@@ -5,6 +5,8 @@
 //! the flow.
 
 pub mod config;
+pub mod backoff;
+pub mod source;
 pub mod digest;
 pub mod view;
 pub mod template;

@@ -37,8 +37,8 @@ pub enum Wake {
     Poll,
 }
 
-/// Waits until something may have changed below some paths: files, folders, mounted ConfigMaps and
-/// Secrets, and paths that do not exist yet.
+/// Waits until something may have changed below some paths: files, folders, mounted volumes and
+/// paths that do not exist yet.
 ///
 /// It watches folders, never files: the kubelet and many editors replace files. Where inotify
 /// cannot be used it polls more often.
