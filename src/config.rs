@@ -2,5 +2,6 @@
 //!
 //! Everything after `Config` trusts it; nothing after it reads the environment.
 
+pub mod follow;
 pub mod shape;
 pub mod source;
