@@ -11,9 +11,7 @@
 //! FIFOs, sockets and devices are never opened: they are an error, as is a link that ends outside
 //! `path`, because leaving one out would look like a deleted key.
 
-mod hint;
 mod tree;
-mod watch;
 
 use std::{
     path::Path,
@@ -27,13 +25,12 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
+pub use crate::watch::{Wake, Watch};
 use crate::{
     Entries, ErrorKind, Key, Provider, ProviderError, Revision, Snapshot, Update, Updates, Value,
-    settings::FilesSettings,
+    settings::FilesSettings, watch::Activity,
 };
-use hint::Activity;
 use tree::{Content, Tree};
-pub use watch::{Wake, Watch};
 
 /// The time between two proofs at most, whatever `poll` says.
 const PROOF: Duration = Duration::from_secs(30);

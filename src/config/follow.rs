@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use providers::files::{Wake, Watch};
+use providers::watch::{Wake, Watch};
 use tokio::time::{Instant, timeout_at};
 
 /// A look at the files whatever inotify says; some file systems never tell.

@@ -23,11 +23,9 @@ use rustix::{
     io::Errno,
 };
 
-use crate::{ErrorKind, ProviderError};
+use crate::{ErrorKind, ProviderError, watch::DATA};
 use fault::Fault;
 
-/// The link that the kubelet swaps: all content of the mounted folder is behind it.
-pub(super) const DATA: &str = "..data";
 /// How often a read starts over when the content moves away below it.
 const TRIES: usize = 10;
 /// Deeper folders are refused: only links can make them that deep by mistake.

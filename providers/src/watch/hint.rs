@@ -16,14 +16,14 @@ use notify::{
 };
 use tokio::sync::Notify;
 
-use super::tree::DATA;
+use super::DATA;
 
 /// So many paths are remembered between two reads; beyond, files are read twice instead.
 const MOST: usize = 10_000;
 
 /// The last thing that happened to a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Activity {
+pub enum Activity {
     /// Somebody created or wrote it and has not closed it.
     Writing,
     /// A writer closed it.
@@ -91,7 +91,7 @@ impl Hints {
         self.notes().activity.retain(|_, last| *last == Activity::Writing);
     }
 
-    fn overflow(&self) {
+    pub(super) fn overflow(&self) {
         let mut notes = self.notes();
         notes.overflown = true;
         notes.activity.clear();

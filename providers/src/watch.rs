@@ -3,6 +3,8 @@
 //! Owns the inotify watches and how they follow what they watch. Must not read content: whoever
 //! waits reads, and finds out whether anything did change.
 
+mod hint;
+
 use std::{
     collections::{HashMap, HashSet},
     fs,
@@ -16,10 +18,11 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
-use super::{
-    hint::{Activity, Handler, Hints},
-    tree::DATA,
-};
+pub use hint::Activity;
+use hint::{Handler, Hints};
+
+/// The link that the kubelet swaps: all content of a mounted folder is behind it.
+pub(crate) const DATA: &str = "..data";
 
 /// How often to look where inotify cannot tell: no instances or watches left.
 const BLIND: Duration = Duration::from_secs(5);
@@ -131,13 +134,13 @@ impl Watch {
         }
     }
 
-    /// The last thing that happened to a file since [`Self::forget_activity`].
-    pub(super) fn activity(&self, path: &Path) -> Option<Activity> {
+    /// The last thing that was heard of a file since [`Self::forget_activity`].
+    pub fn activity(&self, path: &Path) -> Option<Activity> {
         self.hints.activity(path)
     }
 
     /// Forgets what happened to files that nobody has open for writing.
-    pub(super) fn forget_activity(&self) {
+    pub fn forget_activity(&self) {
         self.hints.forget();
     }
 
@@ -294,5 +297,42 @@ impl Wanted {
         let id = (found.dev(), found.ino());
         self.folders.insert(folder.to_owned(), id);
         Some(id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn lost_events_lead_to_a_look_soon_and_not_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut watch = Watch::new([dir.path().to_owned()], Duration::from_secs(3600));
+        let begun = Instant::now();
+        watch.hints.overflow();
+        assert_eq!(watch.changed().await, Wake::Poll);
+        assert!((OVERFLOWN..2 * OVERFLOWN).contains(&begun.elapsed()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn other_paths_are_a_reason_to_look() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut watch = Watch::new([dir.path().join("a")], Duration::from_secs(3600));
+        watch.set_paths([dir.path().join("a")]);
+        watch.set_paths([dir.path().join("b")]);
+        assert_eq!(watch.changed().await, Wake::Hint);
+        assert_eq!(watch.changed().await, Wake::Poll, "and only once");
+    }
+
+    #[tokio::test]
+    async fn a_wait_that_was_given_up_loses_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut watch = Watch::new([dir.path().to_owned()], Duration::from_secs(3600));
+        let moment = Duration::from_millis(1);
+        while tokio::time::timeout(moment, watch.changed()).await.is_ok() {}
+        fs::write(dir.path().join("key"), "1").unwrap();
+        // Whatever was heard of is kept until somebody waits again.
+        let heard = async { while tokio::time::timeout(moment, watch.changed()).await.is_err() {} };
+        tokio::time::timeout(Duration::from_secs(20), heard).await.expect("it is told");
     }
 }
