@@ -5,5 +5,6 @@
 
 mod lifecycle;
 mod etcd;
+mod files;
 mod support;
 mod publish;

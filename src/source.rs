@@ -1,9 +1,267 @@
-//! stub
-use std::sync::Arc;
-use tokio::sync::watch;
+//! Source: follows one provider and hands on the newest snapshot.
+//!
+//! Owns back-off, the full re-read, what counts as proof, and the source's part of the status. Must
+//! not judge a snapshot: one with doubts is handed on, and the guard decides.
+
+mod outage;
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use providers::{Entries, ErrorKind, Provider, ProviderError, Revision, Snapshot, Update, Updates};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until, timeout_at},
+};
 use tokio_util::sync::CancellationToken;
-use crate::{inbox::Inbox, status::Board};
-#[allow(missing_docs)]
-pub struct Follower { pub name: String, pub source: crate::config::source::Source, pub inbox: Arc<Inbox>, pub resync: watch::Receiver<u64>, pub board: Board }
-impl Follower { /// x
- pub async fn run(self, _s: CancellationToken) { } }
+use tracing::{error, info};
+
+use crate::{
+    backoff::Backoff,
+    config,
+    status::{Board, SourceFault, SourceStatus},
+};
+use outage::Outage;
+
+/// A source that was well for this long starts its back-off anew at the next error.
+const HEALTHY: Duration = Duration::from_secs(120);
+/// A provider proves itself every 30 s or fails; one that does neither is opened again.
+const SILENT: Duration = Duration::from_secs(120);
+
+/// The newest snapshot of a source.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// The whole content, with doubts or without.
+    pub snapshot: Snapshot,
+    /// How many full reads of the store there were so far; the newest of them agrees with
+    /// `snapshot`, or `snapshot` is a later change. It grows also when the content is the same.
+    pub reads: u64,
+}
+
+/// Everything one source's task needs.
+pub struct Follower {
+    /// The source's name.
+    pub name: String,
+    /// Its settings.
+    pub source: config::source::Source,
+    /// Where the newest snapshot goes.
+    pub updates: watch::Sender<Option<Seen>>,
+    /// A wish for a full re-read, each time it changes.
+    pub resync: watch::Receiver<u64>,
+    /// Where the source's state is shown.
+    pub board: Board,
+}
+
+impl Follower {
+    /// Follows the source until `shutdown`.
+    pub async fn run(self, shutdown: CancellationToken) {
+        self.board.source(&self.name, |status| status.provider = self.source.provider.provider());
+        match self.source.provider.open() {
+            Ok(provider) => {
+                let follow = self.follow(provider.as_ref());
+                // Every await of a follower may be left.
+                shutdown.run_until_cancelled(follow).await;
+            }
+            Err(problem) => {
+                error!(source = self.name, %problem, "this source cannot be followed");
+                let fault = fault(ErrorKind::Unavailable, problem.to_string());
+                self.board.source(&self.name, |status| status.error = Some(fault));
+                shutdown.cancelled().await;
+            }
+        }
+    }
+
+    async fn follow(&self, provider: &dyn Provider) {
+        let mut resync = self.resync.clone();
+        let mut following = Following::new();
+        let mut stream = provider.follow();
+        let mut due = self.next_resync();
+        loop {
+            let reason = tokio::select! {
+                () = self.drive(&mut stream, &mut following) => "silent",
+                () = asked(&mut resync) => "asked",
+                () = sleep_until(due) => "interval",
+            };
+            if reason == "asked" {
+                following.backoff.reset();
+                following.retry_at = None;
+            }
+            // The old stream goes first: a store has one watching connection for each source.
+            drop(stream);
+            stream = provider.follow();
+            following.full = true;
+            due = self.next_resync();
+            self.board.source(&self.name, |status| count(status, reason));
+        }
+    }
+
+    /// Takes what the stream says; ends only if it says nothing for too long.
+    async fn drive(&self, stream: &mut Updates, following: &mut Following) {
+        if let Some(until) = following.retry_at {
+            sleep_until(until).await;
+        }
+        while let Ok(Some(item)) = timeout_at(Instant::now() + SILENT, stream.next()).await {
+            following.retry_at = None;
+            match item {
+                Ok(Update::Snapshot(snapshot)) => self.take(snapshot, following),
+                Ok(Update::Current { revision, as_of }) => {
+                    self.prove(revision, as_of, following);
+                }
+                Err(error) => {
+                    let wait = self.fail(&error, following);
+                    following.retry_at = Some(Instant::now() + wait);
+                    tokio::time::sleep(wait).await;
+                }
+            }
+        }
+        following.retry_at = Some(Instant::now() + following.backoff.next(None));
+    }
+
+    fn take(&self, snapshot: Snapshot, following: &mut Following) {
+        let Snapshot { revision, entries, doubts, as_of } = snapshot;
+        let (entries, differs) = shared(following.last.as_ref().map(|last| &last.entries), entries);
+        let answered = following.last.is_some();
+        let doubts_differ = following.last.as_ref().is_none_or(|last| last.doubts != doubts);
+        let full = std::mem::take(&mut following.full);
+        following.reads += u64::from(full);
+        let keys = entries.len();
+        let snapshot = Snapshot { revision, entries, doubts, as_of };
+        following.last = Some(snapshot.clone());
+        if !answered {
+            info!(source = self.name, %revision, keys, "the source answered");
+        }
+        self.well(following);
+        self.board.source(&self.name, |status| {
+            status.keys = keys;
+            // A snapshot that may show less than there is proves nothing.
+            let proof = snapshot.doubts.is_empty().then_some(as_of);
+            proven(status, revision, proof);
+        });
+        if full || differs || doubts_differ {
+            self.updates.send_replace(Some(Seen { snapshot, reads: following.reads }));
+        }
+    }
+
+    fn prove(&self, revision: Revision, as_of: Instant, following: &mut Following) {
+        self.well(following);
+        let Some(last) = following.last.as_ref().filter(|_| !following.full) else { return };
+        let proof = last.doubts.is_empty().then_some(as_of);
+        self.board.source(&self.name, |status| proven(status, revision, proof));
+    }
+
+    /// Notes that the store answered.
+    fn well(&self, following: &mut Following) {
+        following.well_since.get_or_insert_with(Instant::now);
+        if let Some(outage) = following.outage.take() {
+            outage.end(&self.name);
+        }
+    }
+
+    /// Notes an error; returns how long to wait.
+    fn fail(&self, error: &ProviderError, following: &mut Following) -> Duration {
+        if following.well_since.take().is_some_and(|since| since.elapsed() >= HEALTHY) {
+            following.backoff.reset();
+        }
+        // A provider that lost its place reads everything anew.
+        following.full |= error.kind == ErrorKind::LostHistory;
+        let message = chain(error);
+        let outage = following.outage.get_or_insert_with(Outage::begin);
+        outage.tell(&self.name, error.kind, &message);
+        let since = outage.since();
+        self.board.source(&self.name, |status| {
+            status.error = Some(SourceFault { kind: error.kind, message, since });
+            if error.kind == ErrorKind::LostHistory {
+                count(status, "lost_history");
+            }
+        });
+        following.backoff.next(error.retry_after)
+    }
+
+    /// When the next full re-read is due: a fifth earlier or later, so that many instances spread.
+    fn next_resync(&self) -> Instant {
+        Instant::now() + self.source.resync.mul_f64(0.8 + 0.4 * fastrand::f64())
+    }
+}
+
+/// What is remembered between the items of a source's streams.
+struct Following {
+    last: Option<Snapshot>,
+    reads: u64,
+    /// The next snapshot is a full read of its own.
+    full: bool,
+    backoff: Backoff,
+    /// No attempt before then.
+    retry_at: Option<Instant>,
+    well_since: Option<Instant>,
+    outage: Option<Outage>,
+}
+
+impl Following {
+    fn new() -> Self {
+        Self {
+            last: None,
+            reads: 0,
+            full: true,
+            backoff: Backoff::new(),
+            retry_at: None,
+            well_since: None,
+            outage: None,
+        }
+    }
+}
+
+/// Completes at the next wish; never if nobody can wish any more.
+async fn asked(resync: &mut watch::Receiver<u64>) {
+    if resync.changed().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+fn proven(status: &mut SourceStatus, revision: Revision, proof: Option<Instant>) {
+    status.revision = Some(revision.0);
+    status.error = None;
+    status.proven = status.proven.max(proof);
+}
+
+fn count(status: &mut SourceStatus, reason: &'static str) {
+    *status.resyncs.entry(reason).or_default() += 1;
+}
+
+fn fault(kind: ErrorKind, message: String) -> SourceFault {
+    SourceFault { kind, message, since: Instant::now() }
+}
+
+/// The error and what is below it, in one line.
+fn chain(error: &ProviderError) -> String {
+    let mut text = error.to_string();
+    let mut below = std::error::Error::source(error);
+    while let Some(error) = below {
+        text = format!("{text}: {error}");
+        below = error.source();
+    }
+    text
+}
+
+/// The new entries, built from the old ones, so that the two share what did not change even if they
+/// come from different streams; and whether they differ.
+fn shared(old: Option<&Entries>, new: Entries) -> (Entries, bool) {
+    use imbl::ordmap::DiffItem;
+    let Some(old) = old else { return (new, true) };
+    let mut entries = old.clone();
+    let mut differs = false;
+    for item in old.diff(&new) {
+        differs = true;
+        match item {
+            DiffItem::Add(key, value) | DiffItem::Update { new: (key, value), .. } => {
+                entries.insert(key.clone(), value.clone());
+            }
+            DiffItem::Remove(key, _) => {
+                entries.remove(key);
+            }
+        }
+    }
+    (entries, differs)
+}
+
+#[cfg(test)]
+mod tests;

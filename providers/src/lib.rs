@@ -34,6 +34,8 @@ pub mod http;
 mod secret;
 pub mod settings;
 mod snapshot;
+#[cfg(feature = "watch")]
+pub mod watch;
 
 pub use error::{ErrorKind, ProviderError};
 pub use secret::Secret;
