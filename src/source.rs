@@ -5,7 +5,7 @@
 
 mod outage;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::StreamExt;
 use providers::{Entries, ErrorKind, Provider, ProviderError, Revision, Snapshot, Update, Updates};
@@ -19,6 +19,7 @@ use tracing::{error, info};
 use crate::{
     backoff::Backoff,
     config,
+    inbox::{Inbox, Seen},
     status::{Board, SourceFault, SourceStatus},
 };
 use outage::Outage;
@@ -28,16 +29,6 @@ const HEALTHY: Duration = Duration::from_secs(120);
 /// A provider proves itself every 30 s or fails; one that does neither is opened again.
 const SILENT: Duration = Duration::from_secs(120);
 
-/// The newest snapshot of a source.
-#[derive(Clone, Debug)]
-pub struct Seen {
-    /// The whole content, with doubts or without.
-    pub snapshot: Snapshot,
-    /// How many full reads of the store there were so far; the newest of them agrees with
-    /// `snapshot`, or `snapshot` is a later change. It grows also when the content is the same.
-    pub reads: u64,
-}
-
 /// Everything one source's task needs.
 pub struct Follower {
     /// The source's name.
@@ -45,7 +36,7 @@ pub struct Follower {
     /// Its settings.
     pub source: config::source::Source,
     /// Where the newest snapshot goes.
-    pub updates: watch::Sender<Option<Seen>>,
+    pub inbox: Arc<Inbox>,
     /// A wish for a full re-read, each time it changes.
     pub resync: watch::Receiver<u64>,
     /// Where the source's state is shown.
@@ -138,7 +129,8 @@ impl Follower {
             proven(status, revision, proof);
         });
         if full || differs || doubts_differ {
-            self.updates.send_replace(Some(Seen { snapshot, reads: following.reads }));
+            let seen = Seen { snapshot, reads: following.reads, at: Instant::now() };
+            self.inbox.put(&self.name, seen);
         }
     }
 

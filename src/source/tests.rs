@@ -30,7 +30,7 @@ impl Provider for Script {
 
 /// A follower of a script, and everything around it.
 struct Scene {
-    updates: watch::Receiver<Option<Seen>>,
+    inbox: Arc<Inbox>,
     resync: watch::Sender<u64>,
     board: Board,
     streams: mpsc::UnboundedReceiver<mpsc::UnboundedSender<Item>>,
@@ -39,7 +39,7 @@ struct Scene {
 /// Runs `test` beside a follower that re-reads every five minutes.
 async fn scene(test: impl AsyncFnOnce(&mut Scene)) {
     let (opened, streams) = mpsc::unbounded_channel();
-    let (updates, updates_seen) = watch::channel(None);
+    let inbox = Arc::new(Inbox::default());
     let (resync, wishes) = watch::channel(0);
     let board = Board::default();
     board.update(|status| drop(status.sources.insert("app".to_owned(), SourceStatus::default())));
@@ -55,11 +55,11 @@ async fn scene(test: impl AsyncFnOnce(&mut Scene)) {
             required: Vec::new(),
             resync: Duration::from_secs(300),
         },
-        updates,
+        inbox: Arc::clone(&inbox),
         resync: wishes,
         board: board.clone(),
     };
-    let mut scene = Scene { updates: updates_seen, resync, board, streams };
+    let mut scene = Scene { inbox, resync, board, streams };
     let provider = Script { opened };
     tokio::select! {
         () = follower.follow(&provider) => unreachable!("followers follow for ever"),
@@ -73,8 +73,8 @@ impl Scene {
     }
 
     async fn seen(&mut self) -> Seen {
-        self.updates.changed().await.expect("the follower runs");
-        self.updates.borrow_and_update().clone().expect("a snapshot")
+        self.inbox.arrival().await;
+        self.inbox.take().remove("app").expect("a snapshot")
     }
 
     fn status(&self) -> SourceStatus {
@@ -120,7 +120,7 @@ async fn the_newest_snapshot_is_handed_on_and_equal_ones_are_not() {
         assert_eq!((seen.reads, seen.snapshot.revision), (1, Revision(1)));
         say.send(snapshot(2, &[("a", "1")], &[])).unwrap();
         scene.until(|status| status.revision == Some(2)).await;
-        assert!(!scene.updates.has_changed().unwrap());
+        assert!(scene.inbox.take().is_empty());
         say.send(snapshot(3, &[("a", "1"), ("b", "2")], &[])).unwrap();
         let seen = scene.seen().await;
         assert_eq!((seen.reads, seen.snapshot.entries.len()), (1, 2));
