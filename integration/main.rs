@@ -3,7 +3,9 @@
 #![expect(clippy::disallowed_methods, reason = "tests start processes and poll conditions")]
 #![allow(unreachable_pub, reason = "a test binary has no outside")]
 
+mod bad_input;
 mod lifecycle;
+mod real;
 mod etcd;
 mod files;
 mod support;

@@ -39,8 +39,6 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 /// The pause between two attempts at the lock.
 const LOCK_PAUSE: Duration = Duration::from_millis(250);
 
-/// The pause after a hint that the configuration changed: an editor may still be writing.
-const EDIT_PAUSE: Duration = Duration::from_millis(50);
 
 /// The process's outermost state.
 struct Supervisor {
@@ -142,7 +140,6 @@ impl Supervisor {
             biased;
             () = self.shutdown.cancelled() => return false,
             () = self.reread.notified() => self.shared.resyncs.ask_all(),
-            () = self.watch.changed() => tokio::time::sleep(EDIT_PAUSE).await,
         }
         true
     }

@@ -7,6 +7,8 @@ pub mod http;
 pub mod certificates;
 pub mod connections;
 pub mod etcd;
+pub mod nginx;
 pub mod patience;
 pub mod process;
+pub mod prometheus;
 pub mod target;

@@ -1,0 +1,76 @@
+//! A real nginx whose configuration is what Rehup publishes.
+
+use std::{
+    collections::BTreeSet,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    http,
+    patience::eventually,
+    process::{Process, free_port, scratch},
+};
+
+/// A place for one nginx: its port and its private files; nothing runs before [`Nginx::start`].
+pub struct Nginx {
+    folder: tempfile::TempDir,
+    at: SocketAddr,
+    process: Option<Process>,
+}
+
+impl Nginx {
+    /// Picks a port.
+    pub fn new() -> Self {
+        let at = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        Self { folder: scratch(), at, process: None }
+    }
+
+    /// A configuration that answers every request with `body`, which may be a template expression.
+    pub fn configuration(&self, body: &str) -> String {
+        let folder = self.folder.path().display();
+        let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+            .map(|kind| format!("{kind}_temp_path {folder}/{kind};"))
+            .join(" ");
+        format!(
+            "daemon off; worker_processes 2; pid {folder}/pid; error_log {folder}/error.log;\n\
+             events {{ }}\n\
+             http {{ access_log off; {temporary}\n  \
+               server {{ listen {}; location / {{ return 200 \"{body}\"; }} }}\n}}\n",
+            self.at
+        )
+    }
+
+    /// Starts it on a configuration file and waits until it serves.
+    pub fn start(&mut self, configuration: &Path) {
+        let program = PathBuf::from("/usr/sbin/nginx");
+        assert!(program.is_file(), "no nginx: run `make test`, which installs it");
+        let arguments = ["-c".into(), configuration.display().to_string()];
+        let log = self.folder.path().join("output");
+        self.process = Some(Process::start(program, arguments, &log, |_| ()));
+        eventually("nginx serves", || self.page());
+    }
+
+    /// What it serves now; none if a request fails.
+    pub fn page(&self) -> Option<String> {
+        http::get(self.at, "/").filter(|answer| answer.status == 200).map(|answer| answer.body)
+    }
+
+    /// Where it listens.
+    pub fn at(&self) -> SocketAddr {
+        self.at
+    }
+
+    /// The part of a target's settings that finds its master.
+    pub fn process_yaml(&self) -> String {
+        format!("process: {{ name: nginx, pid_file: {}/pid }}", self.folder.path().display())
+    }
+
+    /// Its workers.
+    pub fn workers(&self) -> BTreeSet<u32> {
+        let master = self.process.as_ref().expect("a started nginx").pid();
+        let children = format!("/proc/{master}/task/{master}/children");
+        let children = std::fs::read_to_string(children).unwrap_or_default();
+        children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+    }
+}
