@@ -149,16 +149,19 @@ fn meaning(
     let Some(header) = message.header else {
         return Err(malformed(endpoint, "a watch message without a header"));
     };
+    let created = message.created;
+    if !created && message.events.is_empty() && !message.fragment {
+        // Servers tell an event shortly before their own counter shows it, so an answer that was
+        // under way may be below it. One that stays below completes no proof.
+        return Ok(Meaning::Progress(header.revision));
+    }
     if header.revision < applied {
         return Err(Failure::went_back(endpoint, applied, header.revision));
     }
-    Ok(match message {
-        PbWatchResponse { created: true, .. } => Meaning::Created,
-        PbWatchResponse { events, fragment: false, .. } if events.is_empty() => {
-            Meaning::Progress(header.revision)
-        }
-        PbWatchResponse { events, fragment, .. } => Meaning::Events { events, more: fragment },
-    })
+    if created {
+        return Ok(Meaning::Created);
+    }
+    Ok(Meaning::Events { events: message.events, more: message.fragment })
 }
 
 fn malformed(endpoint: &str, what: &str) -> Failure {
