@@ -35,7 +35,7 @@ type Counting = Pin<Box<dyn Future<Output = Result<Count, Failure>> + Send>>;
 enum Phase {
     Resting { until: Instant },
     Counting { as_of: Instant, applied: i64, call: Counting },
-    Asking { as_of: Instant, count: Count, ask_at: Instant, end: Instant },
+    Asking { as_of: Instant, count: Count, ask_at: Instant, end: Instant, differed: bool },
 }
 
 /// What is to be done now.
@@ -75,7 +75,7 @@ impl Proof {
                 }
                 let now = Instant::now();
                 let (ask_at, end) = (now + ASK_EVERY, now + ANSWER_WITHIN);
-                self.phase = Phase::Asking { as_of: *as_of, count, ask_at, end };
+                self.phase = Phase::Asking { as_of: *as_of, count, ask_at, end, differed: false };
                 Ok(Turn::Ask)
             }
             Phase::Asking { ask_at, end, .. } => {
@@ -105,15 +105,27 @@ impl Proof {
         self.phase = Phase::Counting { as_of: Instant::now(), applied, call };
     }
 
-    /// The count that a progress answer at `revision` completes, with the time it was asked for.
-    /// The proof is over then.
-    pub(super) fn answered(&mut self, revision: i64) -> Option<(Count, Instant)> {
+    /// The count that a progress answer at `revision` covers, with the time it was asked for.
+    pub(super) fn answered(&self, revision: i64) -> Option<(Count, Instant)> {
         match self.phase {
             Phase::Asking { as_of, count, .. } if revision >= count.revision => {
-                self.phase = Phase::Resting { until: Instant::now() + spread(self.every) };
                 Some((count, as_of))
             }
             _ => None,
+        }
+    }
+
+    /// What we hold is what was counted: the proof is over.
+    pub(super) fn agreed(&mut self) {
+        self.phase = Phase::Resting { until: Instant::now() + spread(self.every) };
+    }
+
+    /// What we hold differs from what was counted; false if it did so at the answer before too.
+    /// Servers before 3.5.8 may answer ahead of events, which then come before the next answer.
+    pub(super) fn may_differ(&mut self) -> bool {
+        match &mut self.phase {
+            Phase::Asking { differed, .. } => !std::mem::replace(differed, true),
+            _ => false,
         }
     }
 }
@@ -175,7 +187,17 @@ mod tests {
         assert!(matches!(proof.turn().await, Ok(Turn::Ask)));
         assert!(proof.answered(7).is_none());
         assert_eq!(proof.answered(8), Some((Count { keys: 3, revision: 8 }, began)));
+        proof.agreed();
         assert!(proof.answered(8).is_none(), "each proof counts anew");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_difference_is_believed_at_the_second_answer() {
+        let mut proof = counted(5, 8);
+        assert!(matches!(proof.turn().await, Ok(Turn::Ask)));
+        assert!(proof.may_differ());
+        assert!(matches!(proof.turn().await, Ok(Turn::Ask)), "it is asked again");
+        assert!(!proof.may_differ());
     }
 
     #[tokio::test]
