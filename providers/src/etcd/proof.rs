@@ -35,7 +35,7 @@ type Counting = Pin<Box<dyn Future<Output = Result<Count, Failure>> + Send>>;
 enum Phase {
     Resting { until: Instant },
     Counting { as_of: Instant, applied: i64, call: Counting },
-    Asking { as_of: Instant, count: Count, ask_at: Instant, end: Instant },
+    Asking { as_of: Instant, count: Count, ask_at: Instant, end: Instant, differed: bool },
 }
 
 /// What is to be done now.
@@ -75,7 +75,7 @@ impl Proof {
                 }
                 let now = Instant::now();
                 let (ask_at, end) = (now + ASK_EVERY, now + ANSWER_WITHIN);
-                self.phase = Phase::Asking { as_of: *as_of, count, ask_at, end };
+                self.phase = Phase::Asking { as_of: *as_of, count, ask_at, end, differed: false };
                 Ok(Turn::Ask)
             }
             Phase::Asking { ask_at, end, .. } => {
@@ -105,15 +105,27 @@ impl Proof {
         self.phase = Phase::Counting { as_of: Instant::now(), applied, call };
     }
 
-    /// The count that a progress answer at `revision` completes, with the time it was asked for.
-    /// The proof is over then.
-    pub(super) fn answered(&mut self, revision: i64) -> Option<(Count, Instant)> {
+    /// The count that a progress answer at `revision` covers, with the time it was asked for.
+    pub(super) fn answered(&self, revision: i64) -> Option<(Count, Instant)> {
         match self.phase {
             Phase::Asking { as_of, count, .. } if revision >= count.revision => {
-                self.phase = Phase::Resting { until: Instant::now() + spread(self.every) };
                 Some((count, as_of))
             }
             _ => None,
+        }
+    }
+
+    /// What we hold is what was counted: the proof is over.
+    pub(super) fn agreed(&mut self) {
+        self.phase = Phase::Resting { until: Instant::now() + spread(self.every) };
+    }
+
+    /// What we hold differs from what was counted; false if it did so at the answer before too.
+    /// Servers before 3.5.8 may answer ahead of events, which then come before the next answer.
+    pub(super) fn may_differ(&mut self) -> bool {
+        match &mut self.phase {
+            Phase::Asking { differed, .. } => !std::mem::replace(differed, true),
+            _ => false,
         }
     }
 }
@@ -121,4 +133,76 @@ impl Proof {
 /// Up to a tenth earlier, so that many of us do not ask at the same time.
 fn spread(every: Duration) -> Duration {
     every.mul_f64(1.0 - fastrand::f64() / 10.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ErrorKind, etcd::failure::Recovery};
+
+    const EVERY: Duration = Duration::from_secs(30);
+
+    /// A proof whose count is answered at once.
+    fn counted(applied: i64, revision: i64) -> Proof {
+        let call: Counting = Box::pin(async move { Ok(Count { keys: 3, revision }) });
+        let phase = Phase::Counting { as_of: Instant::now(), applied, call };
+        Proof { endpoint: "http://e".to_owned(), every: EVERY, phase }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_proof_is_due_within_its_interval_and_not_at_once() {
+        let began = Instant::now();
+        let turn = Proof::new("http://e".to_owned(), EVERY).turn().await;
+        assert!(matches!(turn, Ok(Turn::Count)));
+        assert!(began.elapsed() > UNSYNCED && began.elapsed() <= EVERY + ASK_EVERY);
+        let mut hasty = Proof::new("http://e".to_owned(), Duration::ZERO);
+        let began = Instant::now();
+        assert!(hasty.turn().await.is_ok());
+        assert!(began.elapsed() >= UNSYNCED);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn progress_is_asked_for_again_until_the_watch_is_given_up() {
+        let began = Instant::now();
+        let mut proof = counted(5, 5);
+        let mut asked = 0;
+        let failure = loop {
+            match proof.turn().await {
+                Ok(Turn::Ask) => asked += 1,
+                Ok(Turn::Count) => panic!("the count is there"),
+                Err(failure) => break failure,
+            }
+        };
+        assert_eq!(asked, 5);
+        let expected = (ErrorKind::Unavailable, Recovery::Reconnect);
+        assert_eq!((failure.error.kind, failure.recovery), expected);
+        assert!(began.elapsed() <= ANSWER_WITHIN + ASK_EVERY);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_progress_at_or_above_the_counts_revision_completes_a_proof() {
+        let began = Instant::now();
+        let mut proof = counted(5, 8);
+        assert!(proof.answered(9).is_none(), "the count is not there yet");
+        assert!(matches!(proof.turn().await, Ok(Turn::Ask)));
+        assert!(proof.answered(7).is_none());
+        assert_eq!(proof.answered(8), Some((Count { keys: 3, revision: 8 }, began)));
+        proof.agreed();
+        assert!(proof.answered(8).is_none(), "each proof counts anew");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_difference_is_believed_at_the_second_answer() {
+        let mut proof = counted(5, 8);
+        assert!(matches!(proof.turn().await, Ok(Turn::Ask)));
+        assert!(proof.may_differ());
+        assert!(matches!(proof.turn().await, Ok(Turn::Ask)), "it is asked again");
+        assert!(!proof.may_differ());
+    }
+
+    #[tokio::test]
+    async fn a_count_from_before_what_we_hold_is_another_history() {
+        let failure = counted(5, 4).turn().await.expect_err("the store went back");
+        assert_eq!(failure.error.kind, ErrorKind::LostHistory);
+    }
 }

@@ -80,7 +80,7 @@ impl Watch {
         match meaning(&self.endpoint, self.content.applied(), message)? {
             Meaning::Created => Ok(None),
             Meaning::Progress(revision) => match self.proof.answered(revision) {
-                Some((count, asked)) => self.compare(count, asked).map(Some),
+                Some((count, asked)) => self.compare(count, asked),
                 None => Ok(None),
             },
             Meaning::Events { events, more } => {
@@ -92,11 +92,15 @@ impl Watch {
     }
 
     /// The watch has told everything up to the count's revision: now both must agree.
-    fn compare(&mut self, count: Count, as_of: Instant) -> Result<Update, Failure> {
+    fn compare(&mut self, count: Count, as_of: Instant) -> Result<Option<Update>, Failure> {
         let held = self.content.held_at(count.revision);
-        self.content.unmark();
         if i64::try_from(held) == Ok(count.keys) {
-            return Ok(Update::Current { revision: self.content.revision(), as_of });
+            self.content.unmark();
+            self.proof.agreed();
+            return Ok(Some(Update::Current { revision: self.content.revision(), as_of }));
+        }
+        if self.proof.may_differ() {
+            return Ok(None);
         }
         Err(Failure::lost_history(format!(
             "etcd at {}: the watch left {held} keys where the store counts {}",
@@ -149,16 +153,19 @@ fn meaning(
     let Some(header) = message.header else {
         return Err(malformed(endpoint, "a watch message without a header"));
     };
+    let created = message.created;
+    if !created && message.events.is_empty() && !message.fragment {
+        // Servers tell an event shortly before their own counter shows it, so an answer that was
+        // under way may be below it. One that stays below completes no proof.
+        return Ok(Meaning::Progress(header.revision));
+    }
     if header.revision < applied {
         return Err(Failure::went_back(endpoint, applied, header.revision));
     }
-    Ok(match message {
-        PbWatchResponse { created: true, .. } => Meaning::Created,
-        PbWatchResponse { events, fragment: false, .. } if events.is_empty() => {
-            Meaning::Progress(header.revision)
-        }
-        PbWatchResponse { events, fragment, .. } => Meaning::Events { events, more: fragment },
-    })
+    if created {
+        return Ok(Meaning::Created);
+    }
+    Ok(Meaning::Events { events: message.events, more: message.fragment })
 }
 
 fn malformed(endpoint: &str, what: &str) -> Failure {

@@ -54,7 +54,16 @@ fn a_missing_header_is_malformed() {
 
 #[test]
 fn a_header_that_goes_back_is_lost_history() {
-    assert_eq!(failed(message(4)), (ErrorKind::LostHistory, Recovery::Relist));
+    let created = PbWatchResponse { created: true, ..message(4) };
+    let events = PbWatchResponse { events: vec![event("a")], ..message(4) };
+    for back in [created, events] {
+        assert_eq!(failed(back), (ErrorKind::LostHistory, Recovery::Relist));
+    }
+}
+
+#[test]
+fn progress_may_be_a_little_behind_an_event() {
+    assert!(matches!(meaning("http://e", 5, Some(message(4))), Ok(Meaning::Progress(4))));
 }
 
 #[test]
