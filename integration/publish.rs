@@ -2,7 +2,9 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ffi::OsString,
     fs,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -80,9 +82,22 @@ fn start(
     log: &Path,
     adjust: impl FnOnce(&mut std::process::Command),
 ) -> Process {
-    let program = std::env::current_exe().expect("this binary");
-    let arguments = ["publish::publisher", "--exact", "--ignored", "--nocapture"];
-    Process::start(program, arguments, log, |command| {
+    start_in("exec \"$@\"", path, layout, log, adjust)
+}
+
+/// Starts the publisher from a shell script that ends in `exec "$@"`.
+fn start_in(
+    script: &str,
+    path: &Path,
+    layout: &str,
+    log: &Path,
+    adjust: impl FnOnce(&mut std::process::Command),
+) -> Process {
+    let program = std::env::current_exe().expect("this binary").into_os_string();
+    let mut arguments: Vec<OsString> = ["-c", script, "sh"].map(OsString::from).into();
+    arguments.push(program);
+    arguments.extend(["publish::publisher", "--exact", "--ignored"].map(OsString::from));
+    Process::start("sh", arguments, log, |command| {
         command.env(VOLUME, path).env(LAYOUT, layout);
         adjust(command);
     })
@@ -176,4 +191,50 @@ fn reader(root: &Path, stop: &Arc<AtomicBool>) -> std::thread::JoinHandle<u64> {
         }
         sets
     })
+}
+
+#[tokio::test]
+async fn modes_are_exact_whatever_the_umask() {
+    for (umask, layout, name) in [("077", Layout::Set, "set"), ("000", Layout::Files, "files")] {
+        let (dir, logs) = (scratch(), scratch());
+        let script = format!("umask {umask} && exec \"$@\"");
+        let mut process =
+            start_in(&script, dir.path(), name, &logs.path().join("log"), |command| {
+                command.env(KEEP_ALL, "1");
+            });
+        let good = || Volume::glance(&options(dir.path(), layout));
+        eventually("a generation", || good().filter(|good| good.number > 2));
+        process.kill();
+        let mode = |path| {
+            let metadata = fs::metadata(dir.path().join(path)).expect("there");
+            metadata.permissions().mode() & 0o7777
+        };
+        assert_eq!((mode("top"), mode("conf/a"), mode("conf")), (0o644, 0o644, 0o755));
+        assert_eq!((mode("..rehup"), mode("..rehup/key")), (0o700, 0o600));
+    }
+}
+
+#[tokio::test]
+async fn a_full_volume_lets_earlier_generations_go_and_goes_on() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: only root can mount a small volume");
+        return;
+    }
+    for limit in ["size=160k", "nr_inodes=60"] {
+        let (dir, logs) = (scratch(), scratch());
+        let mount = format!("mount -t tmpfs -o {limit} none \"${VOLUME}\" && exec \"$@\"");
+        let script = format!("exec unshare --mount sh -c '{mount}' sh \"$@\"");
+        let mut process =
+            start_in(&script, dir.path(), "set", &logs.path().join("log"), |command| {
+                command.env(KEEP_ALL, "1");
+            });
+        // The mount is seen from inside only.
+        let inside = PathBuf::from(format!("/proc/{}/root", process.pid()));
+        let path = inside.join(dir.path().strip_prefix("/").expect("absolute"));
+        eventually("many more generations than fit", || {
+            assert!(process.exited().is_none(), "the publisher failed: {}", process.output());
+            Volume::glance(&options(&path, Layout::Set)).filter(|good| good.number > 100)
+        });
+        process.kill();
+    }
 }
