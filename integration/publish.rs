@@ -2,7 +2,9 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ffi::OsString,
     fs,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -29,6 +31,8 @@ const KILLS: usize = 25;
 /// Tells a copy of this test binary to be the publisher, and on which volume.
 const VOLUME: &str = "REHUP_TEST_VOLUME";
 const LAYOUT: &str = "REHUP_TEST_LAYOUT";
+/// Tells it to keep every generation: without grace a slow reader would lose the one it found.
+const KEEP_ALL: &str = "REHUP_TEST_KEEP_ALL";
 
 fn options(path: &Path, layout: Layout) -> VolumeOptions {
     VolumeOptions { path: path.to_owned(), layout, keep: 2, grace: Duration::ZERO }
@@ -66,15 +70,36 @@ async fn publisher() {
     for number in 0.. {
         let staged = volume.stage(rendering(number), BTreeMap::new()).await.expect("staged");
         volume.publish(staged, false).await.expect("published");
-        volume.collect(BTreeSet::new()).await.expect("collected");
+        if std::env::var(KEEP_ALL).is_err() {
+            volume.collect(BTreeSet::new()).await.expect("collected");
+        }
     }
 }
 
-fn start(path: &Path, layout: &str, log: &Path) -> Process {
-    let program = std::env::current_exe().expect("this binary");
-    let arguments = ["publish::publisher", "--exact", "--ignored", "--nocapture"];
-    Process::start(program, arguments, log, |command| {
+fn start(
+    path: &Path,
+    layout: &str,
+    log: &Path,
+    adjust: impl FnOnce(&mut std::process::Command),
+) -> Process {
+    start_in("exec \"$@\"", path, layout, log, adjust)
+}
+
+/// Starts the publisher from a shell script that ends in `exec "$@"`.
+fn start_in(
+    script: &str,
+    path: &Path,
+    layout: &str,
+    log: &Path,
+    adjust: impl FnOnce(&mut std::process::Command),
+) -> Process {
+    let program = std::env::current_exe().expect("this binary").into_os_string();
+    let mut arguments: Vec<OsString> = ["-c", script, "sh"].map(OsString::from).into();
+    arguments.push(program);
+    arguments.extend(["publish::publisher", "--exact", "--ignored"].map(OsString::from));
+    Process::start("sh", arguments, log, |command| {
         command.env(VOLUME, path).env(LAYOUT, layout);
+        adjust(command);
     })
 }
 
@@ -83,7 +108,8 @@ async fn survive(layout: Layout, name: &str) {
     let (dir, logs) = (scratch(), scratch());
     let mut last = 0;
     for kill in 0..KILLS {
-        let mut process = start(dir.path(), name, &logs.path().join(format!("{kill}.log")));
+        let log = logs.path().join(format!("{kill}.log"));
+        let mut process = start(dir.path(), name, &log, |_| {});
         let aim = last + 1 + kill as u64 % 7;
         eventually("generations go on", || {
             assert!(process.exited().is_none(), "the publisher failed: {}", process.output());
@@ -137,7 +163,10 @@ async fn readers_see_whole_sets_while_publishers_are_killed() {
     for kill in 0..5 {
         let number = || Volume::glance(&options(dir.path(), Layout::Set)).map(|g| g.number);
         let before = number().expect("a good generation");
-        let mut process = start(dir.path(), "set", &logs.path().join(format!("{kill}.log")));
+        let log = logs.path().join(format!("{kill}.log"));
+        let mut process = start(dir.path(), "set", &log, |command| {
+            command.env(KEEP_ALL, "1");
+        });
         eventually("generations go on", || number().filter(|now| *now > before + 20));
         process.kill();
     }
@@ -156,11 +185,56 @@ fn reader(root: &Path, stop: &Arc<AtomicBool>) -> std::thread::JoinHandle<u64> {
             // A name that both generations have is never missing.
             read(&root.join("top")).expect("never missing");
             let seen = fs::canonicalize(root.join("conf")).expect("never missing");
-            // Held longer than two flips it may be collected: the grace is zero here.
-            let (Ok(a), Ok(b)) = (read(&seen.join("a")), read(&seen.join("b"))) else { continue };
-            assert_eq!(a, b);
+            let half = |name| read(&seen.join(name)).expect("never missing");
+            assert_eq!(half("a"), half("b"));
             sets += 1;
         }
         sets
     })
+}
+
+#[tokio::test]
+async fn modes_are_exact_whatever_the_umask() {
+    for (umask, layout, name) in [("077", Layout::Set, "set"), ("000", Layout::Files, "files")] {
+        let (dir, logs) = (scratch(), scratch());
+        let script = format!("umask {umask} && exec \"$@\"");
+        let mut process =
+            start_in(&script, dir.path(), name, &logs.path().join("log"), |command| {
+                command.env(KEEP_ALL, "1");
+            });
+        let good = || Volume::glance(&options(dir.path(), layout));
+        eventually("a generation", || good().filter(|good| good.number > 2));
+        process.kill();
+        let mode = |path| {
+            let metadata = fs::metadata(dir.path().join(path)).expect("there");
+            metadata.permissions().mode() & 0o7777
+        };
+        assert_eq!((mode("top"), mode("conf/a"), mode("conf")), (0o644, 0o644, 0o755));
+        assert_eq!((mode("..rehup"), mode("..rehup/key")), (0o700, 0o600));
+    }
+}
+
+#[tokio::test]
+async fn a_full_volume_lets_earlier_generations_go_and_goes_on() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: only root can mount a small volume");
+        return;
+    }
+    for limit in ["size=160k", "nr_inodes=60"] {
+        let (dir, logs) = (scratch(), scratch());
+        let mount = format!("mount -t tmpfs -o {limit} none \"${VOLUME}\" && exec \"$@\"");
+        let script = format!("exec unshare --mount sh -c '{mount}' sh \"$@\"");
+        let mut process =
+            start_in(&script, dir.path(), "set", &logs.path().join("log"), |command| {
+                command.env(KEEP_ALL, "1");
+            });
+        // The mount is seen from inside only.
+        let inside = PathBuf::from(format!("/proc/{}/root", process.pid()));
+        let path = inside.join(dir.path().strip_prefix("/").expect("absolute"));
+        eventually("many more generations than fit", || {
+            assert!(process.exited().is_none(), "the publisher failed: {}", process.output());
+            Volume::glance(&options(&path, Layout::Set)).filter(|good| good.number > 100)
+        });
+        process.kill();
+    }
 }

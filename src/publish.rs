@@ -2,6 +2,20 @@
 //!
 //! [`Volume`] is a handle; one dedicated thread does the work, in the order it was asked.
 //! Must not know templates, sources or targets.
+//!
+//! What is ours on the volume, by name and by owner; nothing else is touched:
+//!
+//! | name | |
+//! |---|---|
+//! | `..data` | a link to the visible generation's folder: renaming it is the flip |
+//! | `..gen-42-k3v9` | a generation: its files, and `..manifest` (0600) |
+//! | `..tmp-…` | a link on its way to `..data` |
+//! | `NAME` | a link to `..data/NAME` (`files` layout: a plain file or a folder) |
+//! | `..rehup/` | 0700: `lock`, `key`, `journal`, `sources`, `inputs`; `manifest` in the `files` layout |
+//!
+//! Order of a publication, each step synced before the next: files, manifest, folders, links for
+//! new names, flip, root, journal. A crash between any two leaves the old or the new generation
+//! whole, and leftovers that the next start sweeps.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -107,7 +107,7 @@ pub(super) fn open(options: VolumeOptions) -> Result<(Keeper, Opened), PublishEr
     }
     let mut drift = found.drift;
     if keeper.options.layout == Layout::Set {
-        let repaired = set::repair(&mut keeper)?;
+        let repaired = set::repair_links(&keeper)?;
         drift = drift.or(repaired);
     }
     let opened = Opened {
@@ -150,21 +150,12 @@ fn note(journal: &mut Journal, visible: Option<&Shown>) -> bool {
 /// Opens or makes `..rehup`.
 fn private(root: &Dir) -> Result<Dir, PublishError> {
     let unusable = |error| match error {
-        Errno::ROFS => PublishError::unusable(
-            root.path(),
-            "it is mounted read-only; mount it writable for Rehup",
-            error,
-        ),
-        Errno::ACCESS | Errno::PERM => PublishError::unusable(
-            root.path(),
-            "we may not write there; set fsGroup, or runAsUser to the owner",
-            error,
-        ),
         Errno::NOTDIR | Errno::LOOP => PublishError::Foreign {
             path: root.path().join(PRIVATE),
             what: "the name is ours, but this is not; remove it or use another volume".to_owned(),
         },
-        _ => root.error("cannot create", PRIVATE, error),
+        error => PublishError::not_writable(root.path(), error)
+            .unwrap_or_else(|| root.error("cannot create", PRIVATE, error)),
     };
     match root.stat_name(PRIVATE) {
         Ok(stat) => owned(root, PRIVATE, &stat)?,

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
+
 /// Why the volume could not be used. Each names the path and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
@@ -75,6 +77,18 @@ impl PublishError {
         source: impl Into<std::io::Error>,
     ) -> Self {
         Self::Unusable { path: path.to_owned(), what, source: source.into() }
+    }
+
+    /// The answers of a root that is not writable at all; any other is `None`.
+    pub(super) fn not_writable(root: &Path, error: Errno) -> Option<Self> {
+        let what = match error {
+            Errno::ROFS => "it is mounted read-only; mount it writable for Rehup",
+            Errno::ACCESS | Errno::PERM => {
+                "we may not write there; set fsGroup, or runAsUser to the owner"
+            }
+            _ => return None,
+        };
+        Some(Self::unusable(root, what, error))
     }
 
     /// Whether the volume, or our share of it, is full.

@@ -26,8 +26,12 @@ pub(super) struct Lock {
 pub(super) fn take(private: &Dir, root: &Dir) -> Result<Lock, PublishError> {
     let failed = |error: std::io::Error| private.error("cannot lock", NAME, error);
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let fd = rustix::fs::openat(private.fd(), NAME, flags, Mode::from_raw_mode(0o600))
-        .map_err(|error| failed(error.into()))?;
+    let fd = rustix::fs::openat(private.fd(), NAME, flags, Mode::from_raw_mode(0o600)).map_err(
+        |error| {
+            let unusable = PublishError::not_writable(root.path(), error);
+            unusable.unwrap_or_else(|| failed(error.into()))
+        },
+    )?;
     let mut file = File::from(fd);
     match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => {}

@@ -124,15 +124,19 @@ fn sweep_links(root: &Dir, names: &BTreeSet<&str>) {
 
 /// Puts back links that are missing and says what else is not as it was published.
 pub(super) fn repair(keeper: &mut Keeper) -> Result<Option<String>, PublishError> {
+    let drift = repair_links(keeper)?;
     let Some(shown) = &mut keeper.visible else { return Ok(None) };
+    let files = &shown.visible.generation.files;
+    Ok(match keeper.root.folder(&shown.folder) {
+        Ok(folder) => truth::compare(&folder, files, &mut shown.stamps).or(drift),
+        Err(error) => Some(format!("{} is gone ({error})", shown.folder)),
+    })
+}
+
+/// Puts back links that are missing; says what is in the way of one.
+pub(super) fn repair_links(keeper: &Keeper) -> Result<Option<String>, PublishError> {
+    let Some(shown) = &keeper.visible else { return Ok(None) };
     let root = &keeper.root;
-    let folder = match root.folder(&shown.folder) {
-        Ok(folder) => folder,
-        Err(error) => {
-            let path = root.path().join(&shown.folder);
-            return Ok(Some(format!("{} is gone ({error})", path.display())));
-        }
-    };
     let data = root.link_target(DATA).map_err(|error| match error {
         Errno::INVAL => data_in_the_way(root),
         error => root.error("cannot read", DATA, error),
@@ -151,6 +155,5 @@ pub(super) fn repair(keeper: &mut Keeper) -> Result<Option<String>, PublishError
             Err(error) => return Err(error),
         }
     }
-    let files = &shown.visible.generation.files;
-    Ok(truth::compare(&folder, files, &mut shown.stamps).or(drift))
+    Ok(drift)
 }

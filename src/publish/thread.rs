@@ -95,25 +95,27 @@ impl Keeper {
         self.throw_away();
         let generation = stage::describe(self.next, rendering, sources);
         self.next = self.next.saturating_add(1);
-        let mut written = self.write(&generation, rendering);
-        for pressure in [Pressure::NoGrace, Pressure::NoKeep] {
-            let full = written.as_ref().is_err_and(PublishError::is_full);
-            if full && self.make_room(pressure) {
-                written = self.write(&generation, rendering);
-            }
-        }
-        let folder = written?;
+        let folder = self.with_room(|keeper| {
+            stage::write(&keeper.root, &generation, rendering, keeper.folder_mode)
+        })?;
         let dir = self.root.path().join(&folder);
         self.staged = Some(folder);
         Ok(Staged { dir, generation })
     }
 
-    fn write(
-        &self,
-        generation: &Generation,
-        rendering: &Rendering,
-    ) -> Result<String, PublishError> {
-        stage::write(&self.root, generation, rendering, self.folder_mode)
+    /// Does something that needs space; on a full volume again, after collecting what yields.
+    fn with_room<T>(
+        &mut self,
+        work: impl Fn(&Self) -> Result<T, PublishError>,
+    ) -> Result<T, PublishError> {
+        let mut done = work(self);
+        for pressure in [Pressure::NoGrace, Pressure::NoKeep] {
+            let full = done.as_ref().is_err_and(PublishError::is_full);
+            if full && self.make_room(pressure) {
+                done = work(self);
+            }
+        }
+        done
     }
 
     pub(super) fn restage(&mut self, number: u64) -> Result<Staged, PublishError> {
@@ -157,7 +159,7 @@ impl Keeper {
             });
         };
         let flipped = match self.options.layout {
-            Layout::Set => set::flip(self, &folder, &staged.generation),
+            Layout::Set => self.with_room(|keeper| set::flip(keeper, &folder, &staged.generation)),
             Layout::Files => files::replace(self, &folder, &staged.generation),
         };
         if flipped.is_err() || self.options.layout == Layout::Files {
@@ -242,11 +244,13 @@ impl Keeper {
         let there = |number| {
             Some(number) == visible || kept.iter().any(|kept| kept.generation.number == number)
         };
-        let journal = Arc::make_mut(&mut self.journal);
-        journal.published.retain(|published| there(published.number));
-        let bytes = serde_json::to_vec(journal)
-            .map_err(|error| self.private.error("cannot write", state::JOURNAL, error))?;
-        state::write(&self.private, state::JOURNAL, &bytes, true)
+        Arc::make_mut(&mut self.journal).published.retain(|published| there(published.number));
+        self.with_room(|keeper| {
+            let private = &keeper.private;
+            let bytes = serde_json::to_vec(&*keeper.journal)
+                .map_err(|error| private.error("cannot write", state::JOURNAL, error))?;
+            state::write(private, state::JOURNAL, &bytes, true)
+        })
     }
 
     pub(super) fn remember(&self, memory: &[u8]) -> Result<(), PublishError> {
