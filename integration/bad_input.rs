@@ -16,7 +16,11 @@ fn check(yaml: &str) -> Output {
     let app = App::new();
     app.configure(yaml);
     let output = app.run(&["check"]);
-    assert_eq!(std::fs::read_dir(app.volume()).expect("a volume").count(), 0, "check writes nothing");
+    assert_eq!(
+        std::fs::read_dir(app.volume()).expect("a volume").count(),
+        0,
+        "check writes nothing"
+    );
     output
 }
 
@@ -70,7 +74,8 @@ fn an_unknown_source_in_a_template_is_found_by_check() {
 
 #[test]
 fn a_rollback_on_a_bare_signal_without_verify_is_refused() {
-    let target = "targets:\n  - { name: a, signal: SIGHUP, process: { name: a }, on_reject: rollback }\n";
+    let target =
+        "targets:\n  - { name: a, signal: SIGHUP, process: { name: a }, on_reject: rollback }\n";
     refused(&format!("{GOOD}{target}"), &["targets[0].on_reject", "verify"]);
 }
 

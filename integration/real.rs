@@ -5,9 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use crate::support::{
-    app::App, http, nginx::Nginx, patience::eventually, prometheus::Prometheus,
-};
+use crate::support::{app::App, http, nginx::Nginx, patience::eventually, prometheus::Prometheus};
 
 /// Writes a key of the file source by rename.
 fn put(app: &App, key: &str, value: &str) {
@@ -26,7 +24,8 @@ fn source(app: &App) -> String {
 fn nginx_serves_the_change_and_loses_no_request() {
     let (mut app, mut nginx) = (App::new(), Nginx::new());
     let template = app.folder().join("nginx.conf.j2");
-    std::fs::write(&template, nginx.configuration("{{ base.greeting | trim }}")).expect("a template");
+    std::fs::write(&template, nginx.configuration("{{ base.greeting | trim }}"))
+        .expect("a template");
     app.configure(format!(
         "{}templates: [{{ file: {}, to: nginx.conf }}]\n\
          settle: off\n\
@@ -53,9 +52,7 @@ fn nginx_serves_the_change_and_loses_no_request() {
         let target = app.status()["targets"]["nginx"].clone();
         (target["outcome"] == "confirmed" && target["generation"] == 2).then_some(())
     });
-    eventually("the old workers are gone", || {
-        nginx.workers().is_disjoint(&workers).then_some(())
-    });
+    eventually("the old workers are gone", || nginx.workers().is_disjoint(&workers).then_some(()));
     let (answered, failed) = client.end();
     assert!(answered > 0 && failed == 0, "{answered} requests answered, {failed} failed");
 }

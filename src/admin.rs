@@ -171,7 +171,11 @@ async fn reload(
 }
 
 fn answer(done: bool, yes: &str, no: &str) -> (StatusCode, String) {
-    if done { (StatusCode::OK, format!("{yes}\n")) } else { (StatusCode::NOT_FOUND, format!("{no}\n")) }
+    if done {
+        (StatusCode::OK, format!("{yes}\n"))
+    } else {
+        (StatusCode::NOT_FOUND, format!("{no}\n"))
+    }
 }
 
 impl Admin {
@@ -182,9 +186,8 @@ impl Admin {
             let why = "set admin.token_file: this call needs the operator's token\n";
             return Err((StatusCode::FORBIDDEN, why.to_owned()));
         };
-        let token = providers::Secret::read(&file).map_err(|error| {
-            (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n"))
-        })?;
+        let token = providers::Secret::read(&file)
+            .map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")))?;
         let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let given = given.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
         // Digests take the same time to compare wherever the two differ.

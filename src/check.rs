@@ -58,9 +58,8 @@ async fn exec(words: &[String], staged: &Path, deadline: Duration) -> Result<(),
     let folder = staged.to_string_lossy();
     let words: Vec<String> = words.iter().map(|word| word.replace("{dir}", &folder)).collect();
     let name = words.first().map_or("", String::as_str);
-    let failed = |answer: String, said_no| {
-        Err(CheckError { check: name.to_owned(), answer, said_no })
-    };
+    let failed =
+        |answer: String, said_no| Err(CheckError { check: name.to_owned(), answer, said_no });
     match command::run(&words, &[], None, deadline).await {
         Ended::Exited(status) if status.success() => Ok(()),
         Ended::Exited(status) => failed(
@@ -77,9 +76,8 @@ async fn post(
     rendering: &Rendering,
     deadline: Duration,
 ) -> Result<Option<Skipped>, CheckError> {
-    let failed = |answer: String, said_no| {
-        Err(CheckError { check: http.url.clone(), answer, said_no })
-    };
+    let failed =
+        |answer: String, said_no| Err(CheckError { check: http.url.clone(), answer, said_no });
     let body = http.body_file.as_deref().and_then(|name| {
         let wanted = rendering.files().iter().find(|(path, _)| path.as_str() == name);
         wanted.map(|(_, file)| file.bytes.clone())

@@ -17,8 +17,25 @@ pub struct Overrides;
 #[derive(Clone, Debug)]
 pub struct Salvaged;
 #[allow(missing_docs)]
-impl Salvaged { pub fn volume(&self) -> Option<crate::publish::VolumeOptions> { None } pub fn listen(&self) -> std::net::SocketAddr { todo!() } }
+impl Salvaged {
+    pub fn volume(&self) -> Option<crate::publish::VolumeOptions> {
+        None
+    }
+    pub fn listen(&self) -> std::net::SocketAddr {
+        todo!()
+    }
+}
 #[allow(missing_docs)]
 pub struct Loaded;
 #[allow(missing_docs)]
-impl Config { pub fn volume(&self) -> crate::publish::VolumeOptions { todo!() } pub fn listen(&self) -> std::net::SocketAddr { todo!() } pub fn needs_restart(&self, _o: &Self) -> Vec<String> { vec![] } }
+impl Config {
+    pub fn volume(&self) -> crate::publish::VolumeOptions {
+        todo!()
+    }
+    pub fn listen(&self) -> std::net::SocketAddr {
+        todo!()
+    }
+    pub fn needs_restart(&self, _o: &Self) -> Vec<String> {
+        vec![]
+    }
+}

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     bells::Bells,
     config::{Config, source::Source},
-    digest::{Digest, DigestKey},
+    digest::Digest,
     flow::{Flow, SourceRules},
     generation::Visible,
     guard::Guard,
@@ -79,22 +79,20 @@ impl Engine {
         commands: mpsc::Receiver<Command>,
         shutdown: CancellationToken,
     ) -> Result<Self, PublishError> {
-        let visible = opened.visible.map(Arc::new);
-        show_volume(&shared.board, visible.as_deref(), &opened.key, opened.drift.clone(), &opened.journal);
+        show_volume(&shared.board, &opened);
         let (config, plan) = planned(accepted);
         let guard = Guard::new(opened.key.clone(), plan.guard.clone(), opened.memory.as_deref());
         // What is not as the manifest says does not count as rendered.
-        let rendered_already = visible
-            .as_ref()
-            .filter(|_| opened.drift.is_none())
-            .map(|visible| visible.generation.rendering);
-        let flow = Flow::new(guard, rendered_already, opened.journal.quarantined.clone());
+        let visible = opened.visible.as_ref().filter(|_| opened.drift.is_none());
+        let rendered = visible.map(|visible| visible.generation.rendering);
+        let flow = Flow::new(guard, rendered, opened.journal.quarantined.clone());
         let (plans, plan_receiver) = mpsc::channel(WAITING);
         let (verdicts, verdict_receiver) = mpsc::channel(WAITING);
-        let (generation_sender, generations) = watch::channel(visible.clone());
+        let (generation_sender, generations) = watch::channel(opened.visible.clone().map(Arc::new));
         let (rendered_sender, rendered) = watch::channel(0);
         let inbox = Arc::new(Inbox::default());
         let mut tasks = Tasks::new(shutdown, shared.pulses.clone());
+        let key = opened.key.clone();
         let wires = |pulse| Connections {
             inbox: Arc::clone(&inbox),
             plans: plan_receiver,
@@ -104,14 +102,14 @@ impl Engine {
             rendered: rendered_sender,
             resyncs: shared.resyncs.clone(),
             volume: volume.clone(),
-            key: opened.key.clone(),
+            key,
             board: shared.board.clone(),
             metrics: Arc::clone(&shared.metrics),
             pulse,
         };
         tasks.start("pipeline", |stop, pulse| {
-            let (kept, journal) = (opened.kept, opened.journal);
-            Pipeline::new(flow, plan, visible, kept, journal, wires(pulse)).run(stop)
+            let wires = wires(pulse);
+            Pipeline::new(flow, plan, opened, wires).run(stop)
         });
         let mut engine = Self {
             tasks,
@@ -154,9 +152,8 @@ impl Engine {
             }
         }
         let is_same = |name: &str| {
-            let of = |config: &Config| {
-                config.targets.iter().find(|target| target.name == name).cloned()
-            };
+            let of =
+                |config: &Config| config.targets.iter().find(|target| target.name == name).cloned();
             of(&old) == of(&self.config)
         };
         for target in old.targets.iter().filter(|target| !is_same(&target.name)) {
@@ -253,10 +250,8 @@ fn same_follower(one: &Source, other: &Source) -> bool {
 /// What an accepted configuration means for the pipeline.
 fn planned(accepted: Accepted) -> (Config, Plan) {
     let config = accepted.config;
-    let rule = |source: &Source| SourceRules {
-        origin: origin(source),
-        required: source.required.clone(),
-    };
+    let rule =
+        |source: &Source| SourceRules { origin: origin(source), required: source.required.clone() };
     let plan = Plan {
         rules: config.sources.iter().map(|(name, it)| (name.clone(), rule(it))).collect(),
         guard: config.guard.clone(),
@@ -265,6 +260,7 @@ fn planned(accepted: Accepted) -> (Config, Plan) {
         templates: accepted.templates,
         rollback: Rollback::new(&config.targets),
         self_heal: config.output.self_heal,
+        digest: accepted.digest,
     };
     (config, plan)
 }
@@ -276,23 +272,17 @@ fn origin(source: &Source) -> Digest {
 }
 
 /// Shows what was found on the volume.
-pub(crate) fn show_volume(
-    board: &Board,
-    visible: Option<&Visible>,
-    key: &DigestKey,
-    drift: Option<String>,
-    journal: &Journal,
-) {
+fn show_volume(board: &Board, opened: &Opened) {
+    let journal = &opened.journal;
     let rollback = journal.published.last().is_some_and(|published| published.rollback);
+    let generation = opened.visible.as_ref().map(|visible| {
+        let digest = opened.key.show(&visible.generation.rendering);
+        let adopted = GenerationStatus::adopted(&visible.generation, digest);
+        GenerationStatus { drift: opened.drift.clone(), rollback, ..adopted }
+    });
+    let quarantined = journal.quarantined.iter().map(|digest| opened.key.show(digest)).collect();
     board.update(|status| {
-        status.generation = visible.map(|visible| GenerationStatus {
-            drift,
-            rollback,
-            ..GenerationStatus::adopted(
-                &visible.generation,
-                key.show(&visible.generation.rendering),
-            )
-        });
-        status.quarantined = journal.quarantined.iter().map(|it| key.show(it)).collect();
+        status.generation = generation;
+        status.quarantined = quarantined;
     });
 }

@@ -163,7 +163,7 @@ impl Flow {
 
     /// When something is due next.
     pub fn due(&self) -> Option<Instant> {
-        let whole = self.view.complete().is_some();
+        let whole = self.view.is_complete();
         let render = if whole { self.settle.due() } else { None };
         let again = if whole { self.again } else { None };
         [render, again, self.recheck().map(|(at, _)| at)].into_iter().flatten().min()
@@ -171,11 +171,13 @@ impl Flow {
 
     /// The view to render now, if one is due.
     pub fn next(&mut self, now: Instant) -> Option<Due> {
-        let view = self.view.complete()?;
+        if !self.view.is_complete() {
+            return None;
+        }
         let again = self.again.take_if(|at| *at <= now);
         let since = self.settle.take(now).or(again)?;
         self.again = None;
-        Some(Due { view, since })
+        Some(Due { view: self.view.complete()?, since })
     }
 
     /// Required keys that a view lacks, as `source: key`.
@@ -183,9 +185,10 @@ impl Flow {
         let lacks = |source: &String, key: &String| {
             view.snapshots().get(source).is_none_or(|has| !has.entries.contains_key(key.as_str()))
         };
-        let wanted = self.rules.iter().flat_map(|(source, rule)| {
-            rule.required.iter().map(move |key| (source, key))
-        });
+        let wanted = self
+            .rules
+            .iter()
+            .flat_map(|(source, rule)| rule.required.iter().map(move |key| (source, key)));
         wanted
             .filter(|(source, key)| lacks(source, key))
             .map(|(source, key)| format!("{source}: {key}"))

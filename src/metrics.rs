@@ -127,7 +127,8 @@ impl Metrics {
 }
 
 fn volume(registry: &mut Registry, status: &Status) {
-    let (number, timestamp, flags) = (Gauge::<i64>::default(), FloatGauge::default(), Family::<CauseLabel, Gauge>::default());
+    let (number, timestamp, flags) =
+        (Gauge::<i64>::default(), FloatGauge::default(), Family::<CauseLabel, Gauge>::default());
     if let Some(generation) = &status.generation {
         number.set(i64::try_from(generation.number).unwrap_or(i64::MAX));
         timestamp.set(generation.unix_seconds);
@@ -166,9 +167,9 @@ fn sources(registry: &mut Registry, status: &Status, now: Instant) {
     let resyncs = Family::<ResyncLabel, Counter>::default();
     for (name, source) in &status.sources {
         let label = SourceLabel { source: name.clone() };
-        let proven = source.proven.map_or(f64::INFINITY, |at| {
-            now.saturating_duration_since(at).as_secs_f64()
-        });
+        let proven = source
+            .proven
+            .map_or(f64::INFINITY, |at| now.saturating_duration_since(at).as_secs_f64());
         age.get_or_create(&label).set(proven);
         held.get_or_create(&label).set(i64::from(source.held.is_some()));
         keys.get_or_create(&label).set(i64::try_from(source.keys).unwrap_or(i64::MAX));
@@ -193,19 +194,15 @@ fn targets(registry: &mut Registry, status: &Status, now: Instant) {
     for (name, target) in &status.targets {
         let label = TargetLabel { target: name.clone() };
         owed.get_or_create(&label).set(i64::from(target.owed_since.is_some()));
-        let since = target.owed_since.map_or(0.0, |at| {
-            now.saturating_duration_since(at).as_secs_f64()
-        });
+        let since =
+            target.owed_since.map_or(0.0, |at| now.saturating_duration_since(at).as_secs_f64());
         owed_seconds.get_or_create(&label).set(since);
         for (outcome, count) in &target.counts {
-            let label =
-                OutcomeLabel { target: name.clone(), outcome: outcome.as_str().to_owned() };
+            let label = OutcomeLabel { target: name.clone(), outcome: outcome.as_str().to_owned() };
             reloads.get_or_create(&label).inc_by(*count);
         }
     }
     registry.register("reload_owed", "1 while a reload is owed", owed);
     registry.register("reload_owed_seconds", "How long it has been owed", owed_seconds);
     registry.register("reloads", "Reloads and attempts by outcome", reloads);
-
-
 }

@@ -17,13 +17,13 @@ use crate::{
     chain::chain,
     check,
     config::shape,
-    digest::DigestKey,
+    digest::{Digest, DigestBuilder, DigestKey},
     flow::{Decision, Due, Flow, SourceRules},
     generation::{Generation, Visible},
     inbox::Inbox,
     journal::Journal,
     metrics::Metrics,
-    publish::{PublishError, Staged, Volume},
+    publish::{Opened, PublishError, Staged, Volume},
     pulse::Pulse,
     reload::Verdict,
     rendering::Rendering,
@@ -39,6 +39,9 @@ pub(crate) use report::unix_seconds;
 
 /// How often the pipeline says that it is alive, and looks after the volume.
 const TICK: Duration = Duration::from_secs(15);
+
+/// How often inputs may end the process before they are held.
+const FATAL: u32 = 2;
 
 /// What one accepted configuration means for the pipeline.
 pub struct Plan {
@@ -56,6 +59,8 @@ pub struct Plan {
     pub rollback: Rollback,
     /// Publish again what somebody else changed.
     pub self_heal: bool,
+    /// The digest of configuration and templates.
+    pub digest: Digest,
 }
 
 /// What an operator asks for.
@@ -115,6 +120,8 @@ pub struct Pipeline {
     kept: Vec<Generation>,
     visible: Option<Arc<Visible>>,
     journal: Journal,
+    /// Inputs that ended the process twice: not rendered until they change.
+    poison: Option<Digest>,
     backoff: Backoff,
     /// The last run was given up for a newer view: this one goes to its end.
     gave_up: bool,
@@ -132,18 +139,21 @@ enum Event {
 }
 
 impl Pipeline {
-    /// A pipeline at its first configuration. `visible` and `kept` are what the volume held.
-    pub fn new(
-        flow: Flow,
-        plan: Plan,
-        visible: Option<Arc<Visible>>,
-        kept: Vec<Generation>,
-        journal: Journal,
-        wires: Connections,
-    ) -> Self {
-        let backoff = Backoff::new();
-        let mut pipeline =
-            Self { flow, plan, wires, kept, visible, journal, backoff, gave_up: false };
+    /// A pipeline at its first configuration, on what the volume held.
+    pub fn new(flow: Flow, plan: Plan, opened: Opened, wires: Connections) -> Self {
+        let visible = opened.visible.map(Arc::new);
+        let poison = opened.inputs.filter(|inputs| inputs.ended >= FATAL).map(|it| it.digest);
+        let mut pipeline = Self {
+            flow,
+            plan,
+            wires,
+            kept: opened.kept,
+            visible,
+            journal: opened.journal,
+            poison,
+            backoff: Backoff::new(),
+            gave_up: false,
+        };
         pipeline.reconfigure();
         pipeline
     }
@@ -222,7 +232,12 @@ impl Pipeline {
             let why = format!("required keys are missing: {}", lacking.join(", "));
             return self.show_cause(Cause::Render, Some(why));
         }
-        let rendering = match self.render(&due).await {
+        let inputs = self.inputs(&due);
+        if self.poison == Some(inputs) {
+            let why = "these inputs ended the process twice; they are held until they change";
+            return self.show_cause(Cause::Render, Some(why.to_owned()));
+        }
+        let rendering = match self.render(&due, inputs).await {
             Ok(rendering) => rendering,
             Err(errors) => return self.show_render_errors(&errors),
         };
@@ -238,17 +253,37 @@ impl Pipeline {
         }
     }
 
-    /// Renders on the blocking pool: a long template must not silence the probes.
-    async fn render(&mut self, due: &Due) -> Result<Arc<Rendering>, Vec<TemplateError>> {
+    /// What a render depends on.
+    fn inputs(&self, due: &Due) -> Digest {
+        let mut builder = DigestBuilder::default();
+        builder.part(self.plan.digest.as_bytes()).part(due.view.identity().as_bytes()).finish()
+    }
+
+    /// Renders on the blocking pool: a long template must not silence the probes. A marker on the
+    /// volume tells the next process, if this one does not survive it.
+    async fn render(
+        &mut self,
+        due: &Due,
+        inputs: Digest,
+    ) -> Result<Arc<Rendering>, Vec<TemplateError>> {
+        self.mark(Some(inputs)).await;
         let mut templates = std::mem::take(&mut self.plan.templates);
         let view = due.view.clone();
         let work = tokio::task::spawn_blocking(move || {
             let rendering = templates.render(&view);
             (templates, rendering)
         });
-        let (templates, rendering) = work.await.expect("rendering does not panic");
+        let (templates, rendering) = work.await.expect("a panic ends the process");
         self.plan.templates = templates;
+        self.mark(None).await;
         rendering
+    }
+
+    async fn mark(&self, inputs: Option<Digest>) {
+        if let Err(error) = self.wires.volume.mark_inputs(inputs).await {
+            // A full volume must not stop a rendering that may be the same as what is visible.
+            tracing::debug!(error = chain(&error), "no marker of the inputs");
+        }
     }
 
     /// Stages, checks and flips.
@@ -385,12 +420,11 @@ impl Pipeline {
                     tracing::info!(source, digest, "held snapshot accepted by an operator");
                     self.wires.board.source(&source, |status| status.held = None);
                 }
-                // The caller may be gone; the wish is done all the same.
-                drop(done.send(accepted));
+                answer(done, accepted);
             }
             Command::Unquarantine { digest, done } => {
                 let found = self.unquarantine(&digest).await;
-                drop(done.send(found));
+                answer(done, found);
             }
         }
     }
@@ -401,6 +435,13 @@ enum Answer {
     Yes,
     No,
     Newer,
+}
+
+/// The caller may be gone; its wish is done all the same.
+fn answer(done: oneshot::Sender<bool>, answer: bool) {
+    if done.send(answer).is_err() {
+        tracing::debug!("nobody waits for the answer any more");
+    }
 }
 
 async fn sleep_until(due: Option<Instant>) {

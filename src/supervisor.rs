@@ -39,7 +39,6 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 /// The pause between two attempts at the lock.
 const LOCK_PAUSE: Duration = Duration::from_millis(250);
 
-
 /// The process's outermost state.
 struct Supervisor {
     loader: Loader,

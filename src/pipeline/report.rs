@@ -139,9 +139,13 @@ impl Pipeline {
     pub(super) fn show_drift(&self, drift: Option<String>) {
         self.wires.board.update(|board| {
             let Some(generation) = &mut board.generation else { return };
-            if let Some(what) = drift.as_ref().filter(|what| generation.drift.as_ref() != Some(what))
+            if let Some(what) =
+                drift.as_ref().filter(|what| generation.drift.as_ref() != Some(what))
             {
-                tracing::warn!(generation = generation.number, "somebody changed the volume: {what}");
+                tracing::warn!(
+                    generation = generation.number,
+                    "somebody changed the volume: {what}"
+                );
             }
             generation.drift = drift;
         });

@@ -84,7 +84,8 @@ impl Pipeline {
     pub(super) fn show_quarantined(&self) {
         let shown: Vec<_> =
             self.journal.quarantined.iter().map(|digest| self.wires.key.show(digest)).collect();
-        let why = format!("the newest rendering was rejected and rolled back: {}", shown.join(", "));
+        let why =
+            format!("the newest rendering was rejected and rolled back: {}", shown.join(", "));
         self.show_cause(Cause::Quarantined, Some(why));
     }
 

@@ -202,8 +202,7 @@ impl Report {
         }
         for (name, target) in &self.targets {
             let outcome = target.outcome.as_deref().unwrap_or("nothing told yet");
-            let generation =
-                target.generation.map(|number| format!(" for generation {number}"));
+            let generation = target.generation.map(|number| format!(" for generation {number}"));
             let owed = target.owed_seconds.map(|seconds| format!(", owed for {seconds:.0}s"));
             writeln!(
                 out,
