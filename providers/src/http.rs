@@ -64,3 +64,18 @@ fn bad(path: &Path, error: impl std::error::Error + Send + Sync + 'static) -> Pr
     let message = format!("{} cannot be used", path.display());
     ProviderError::new(ErrorKind::Credentials, message).with_source(error)
 }
+
+/// Whether `error` comes from the TLS handshake or its certificates.
+#[must_use]
+pub fn is_tls(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        // An I/O error hides the one that it carries from `source`.
+        let carried = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        if error.is::<rustls::Error>() || carried.is_some_and(|inner| inner.is::<rustls::Error>()) {
+            return true;
+        }
+        next = error.source();
+    }
+    false
+}
