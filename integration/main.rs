@@ -3,4 +3,5 @@
 #![expect(clippy::disallowed_methods, reason = "tests start processes and poll conditions")]
 #![allow(unreachable_pub, reason = "a test binary has no outside")]
 
+mod consul;
 mod support;

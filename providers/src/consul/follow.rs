@@ -2,7 +2,7 @@
 
 use std::{pin::Pin, time::Duration};
 
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 
 use super::{
     Timers, body,
@@ -57,7 +57,7 @@ pub(super) struct Following {
     idle: Pace,
     /// Answers that brought a change.
     busy: Pace,
-    delay: Duration,
+    read_at: Instant,
 }
 
 impl Following {
@@ -74,7 +74,7 @@ impl Following {
             trusted: None,
             idle: Pace::new(2, Duration::from_secs(1)),
             busy: Pace::new(10, Duration::from_millis(50)),
-            delay: Duration::ZERO,
+            read_at: Instant::now(),
         }
     }
 
@@ -97,21 +97,35 @@ impl Following {
         }
     }
 
-    /// Starts what should run and waits for the first to end.
+    /// Starts what is due and waits for the first to end. Token and certificates are read when a
+    /// request starts, so none is prepared before its time.
     async fn event(&mut self) -> Event {
-        if self.reading.is_none() {
-            self.reading = Some(self.start_reading());
+        loop {
+            let now = Instant::now();
+            if self.reading.is_none() && self.read_at <= now {
+                self.reading = Some(self.start_reading());
+            }
+            let prove_at = self.proof_is_due().then_some(self.prove_at);
+            if prove_at.is_some_and(|at| at <= now) {
+                self.proving = Some(self.start_proving());
+            }
+            let read_at = self.reading.is_none().then_some(self.read_at);
+            let prove_at = prove_at.filter(|at| *at > now);
+            let (reading, proving) = (&mut self.reading, &mut self.proving);
+            tokio::select! {
+                biased;
+                answer = running(reading) => { *reading = None; return Event::Read(answer); }
+                answer = running(proving) => { *proving = None; return Event::Proof(answer); }
+                () = alarm(read_at) => {}
+                () = alarm(prove_at) => {}
+            }
         }
+    }
+
+    /// A proof needs something sure to prove, and a reading side that waits.
+    fn proof_is_due(&self) -> bool {
         let sure = self.held.as_ref().is_some_and(|held| held.snapshot.doubts.is_empty());
-        if self.proving.is_none() && sure && matches!(self.ask, Ask::Behind(_)) {
-            self.proving = Some(self.start_proving());
-        }
-        let (reading, proving) = (&mut self.reading, &mut self.proving);
-        tokio::select! {
-            biased;
-            answer = running(reading) => { *reading = None; Event::Read(answer) }
-            answer = running(proving) => { *proving = None; Event::Proof(answer) }
-        }
+        self.proving.is_none() && sure && matches!(self.ask, Ask::Behind(_))
     }
 
     fn start_reading(&mut self) -> Asking {
@@ -127,15 +141,7 @@ impl Following {
             None => self.timers.probe,
         };
         let request = Request { block, consistency, keep: true, deadline };
-        let delay = std::mem::take(&mut self.delay);
-        let asking = self.wire.ask(request);
-        if delay.is_zero() {
-            return Box::pin(asking);
-        }
-        Box::pin(async move {
-            sleep(delay).await;
-            asking.await
-        })
+        Box::pin(self.wire.ask(request))
     }
 
     fn start_proving(&mut self) -> Asking {
@@ -145,19 +151,14 @@ impl Following {
             keep: false,
             deadline: self.timers.probe,
         };
-        let at = self.prove_at;
-        let asking = self.wire.ask(request);
-        Box::pin(async move {
-            sleep_until(at).await;
-            asking.await
-        })
+        Box::pin(self.wire.ask(request))
     }
 
     /// After an error nothing that runs is worth waiting for: the next poll reads the content now.
     fn start_over(&mut self) {
         self.reading = None;
         self.proving = None;
-        self.delay = Duration::ZERO;
+        self.read_at = Instant::now();
         self.ask = if self.held.is_some() { Ask::Again } else { Ask::First };
     }
 
@@ -166,12 +167,14 @@ impl Following {
         self.reading = None;
         self.proving = None;
         self.ask = Ask::Again;
-        self.delay = self.idle.take(Instant::now());
+        let now = Instant::now();
+        self.read_at = now + self.idle.take(now);
     }
 
     fn proof(&mut self, answer: &Answer) -> Option<Update> {
         let held = self.held.as_ref()?;
-        let same = answer.meta.index == Some(held.snapshot.revision.0)
+        let revision = held.snapshot.revision;
+        let same = answer.meta.index == Some(revision.0)
             && answer.digest == held.digest
             && !answer.meta.filtered
             && !answer.meta.stale;
@@ -180,7 +183,7 @@ impl Following {
             return None;
         }
         self.plan_proof();
-        Some(Update::Current { revision: held_revision(self.held.as_ref()), as_of: answer.started })
+        Some(Update::Current { revision, as_of: answer.started })
     }
 
     fn read(&mut self, answer: Answer) -> Result<Option<Update>, ProviderError> {
@@ -200,7 +203,9 @@ impl Following {
         let held = self.held.as_ref().map(|held| &held.snapshot);
         let same_content = held.is_some_and(|held| held.entries == entries);
         let same = same_content && held.is_some_and(|held| held.doubts == doubts);
-        let woken = matches!(asked, Ask::Behind(behind) if behind != index);
+        // A server that is not the leader may answer late.
+        let woken = matches!(asked, Ask::Behind(behind) if behind != index)
+            && self.settings.consistency != Consistency::Stale;
         let as_of = if woken { answer.arrived } else { answer.started };
         let snapshot = Snapshot { revision: Revision(index), entries, doubts, as_of };
         self.plan(index, &snapshot.doubts, same_content);
@@ -219,15 +224,19 @@ impl Following {
     fn plan(&mut self, index: u64, doubts: &[Doubt], same: bool) {
         let now = Instant::now();
         if !doubts.is_empty() {
-            self.ask = Ask::Doubting;
             self.proving = None;
-            self.delay = self.timers.doubt.mul_f64(0.8 + 0.4 * fastrand::f64());
+            self.ask = Ask::Doubting;
+            self.read_at = now + self.timers.doubt.mul_f64(0.8 + 0.4 * fastrand::f64());
             return;
         }
-        self.delay = if same { self.idle.take(now) } else { self.busy.take(now) };
+        let waited = matches!(self.ask, Ask::Behind(_));
+        // An unchanged answer is as old as its start and proves too little to put off a proof.
+        if !(same && waited) {
+            self.proving = None;
+            self.plan_proof();
+        }
         self.ask = Ask::Behind(index);
-        self.proving = None;
-        self.plan_proof();
+        self.read_at = now + if same { self.idle.take(now) } else { self.busy.take(now) };
     }
 
     fn plan_proof(&mut self) {
@@ -259,8 +268,12 @@ impl Following {
     }
 }
 
-fn held_revision(held: Option<&Held>) -> Revision {
-    held.map_or(Revision(0), |held| held.snapshot.revision)
+/// Ends at the given time; never, if there is none.
+async fn alarm(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// The answer of what runs; never, if nothing does.

@@ -1,0 +1,71 @@
+//! An authority and certificates for one test, made by `openssl`.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use super::process::scratch;
+
+/// A throw-away authority; its files go with it.
+pub struct Authority {
+    folder: tempfile::TempDir,
+}
+
+/// A certificate and its key, both PEM.
+#[derive(Clone, Debug)]
+pub struct Pair {
+    pub cert: PathBuf,
+    pub key: PathBuf,
+}
+
+impl Authority {
+    /// A new authority.
+    pub fn new() -> Self {
+        let authority = Self { folder: scratch() };
+        let key = authority.path("ca.key");
+        let subject = ["-subj", "/CN=rehup test authority", "-days", "2"];
+        Self::openssl(|openssl| {
+            openssl.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]);
+            openssl.args(["-nodes", "-keyout"]).arg(&key).arg("-out").arg(authority.ca());
+            openssl.args(subject);
+        });
+        authority
+    }
+
+    /// The authority's certificate.
+    pub fn ca(&self) -> PathBuf {
+        self.path("ca.crt")
+    }
+
+    /// A certificate for these alternative names (`IP:127.0.0.1`, `DNS:etcd.test`), good for
+    /// servers and clients; `name` is its common name and the files' name.
+    pub fn issue(&self, name: &str, alternatives: &str) -> Pair {
+        let pair = Pair {
+            cert: self.path(&format!("{name}.crt")),
+            key: self.path(&format!("{name}.key")),
+        };
+        Self::openssl(|openssl| {
+            openssl.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]);
+            openssl.args(["-nodes", "-days", "2", "-subj", &format!("/CN={name}")]);
+            openssl.arg("-CA").arg(self.ca()).arg("-CAkey").arg(self.path("ca.key"));
+            openssl.args(["-addext", &format!("subjectAltName={alternatives}")]);
+            openssl.args(["-addext", "basicConstraints=critical,CA:FALSE"]);
+            openssl.args(["-addext", "extendedKeyUsage=serverAuth,clientAuth"]);
+            openssl.arg("-keyout").arg(&pair.key).arg("-out").arg(&pair.cert);
+        });
+        pair
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        Path::new(self.folder.path()).join(name)
+    }
+
+    fn openssl(adjust: impl FnOnce(&mut Command)) {
+        let mut command = Command::new("openssl");
+        adjust(&mut command);
+        let output = command.output().expect("the `openssl` command");
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{command:?}:\n{text}");
+    }
+}
