@@ -9,27 +9,15 @@ use std::{
     },
 };
 
-use providers::{Settings, conformance::Bench};
-
 use crate::{
+    consul::ConsulBench,
     etcd::EtcdBench,
     files::folder::Mounted,
-    support::{app::App, etcd::Version, patience::eventually, target::Counter},
+    support::{app::App, etcd::Version, patience::eventually, store::Store, target::Counter},
 };
 
 /// How many changes are made one by one.
 const CHANGES: usize = 100;
-
-/// A store as a configuration names it.
-pub trait Store: Bench {
-    /// The settings of a source that follows it.
-    fn settings(&self) -> Settings;
-
-    /// The same as the configuration has it.
-    fn source(&self) -> String {
-        serde_json::to_string(&self.settings()).expect("settings are JSON, and JSON is YAML")
-    }
-}
 
 /// Makes the tests of one store.
 macro_rules! delivers {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use etcd_client::{Client, Txn, TxnOp};
 use providers::{
-    Provider,
+    Provider, Settings,
     conformance::{Bench, Follower},
     etcd::Etcd,
     settings::EtcdSettings,
@@ -19,6 +19,7 @@ use providers::{
 use crate::support::{
     connections::established,
     etcd::{Etcd as Server, Version},
+    store::Store,
 };
 
 const PREFIX: &str = "/flags/app/";
@@ -38,13 +39,13 @@ mod old {
 }
 
 /// One server and a writer of keys below one prefix.
-struct EtcdBench {
+pub struct EtcdBench {
     server: Server,
     writer: Box<Client>,
 }
 
 impl EtcdBench {
-    async fn start(version: Version) -> Self {
+    pub async fn start(version: Version) -> Self {
         let server = Server::start(version).await;
         let mut writer = server.client().await;
         // Neighbours of the prefix, which must never be seen.
@@ -91,6 +92,12 @@ impl Bench for EtcdBench {
 
     async fn held(&mut self) -> Option<usize> {
         Some(established(self.server.port()))
+    }
+}
+
+impl Store for EtcdBench {
+    fn settings(&self) -> Settings {
+        Settings::Etcd(settings(&self.server))
     }
 }
 

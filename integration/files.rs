@@ -1,7 +1,7 @@
 //! The files provider: the behaviour suite on a mounted volume and on a plain folder, and what
 //! happens where inotify cannot be used.
 
-mod folder;
+pub mod folder;
 
 use std::{fs, path::Path, process::Command, time::Duration};
 

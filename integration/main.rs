@@ -4,9 +4,11 @@
 #![allow(unreachable_pub, reason = "a test binary has no outside")]
 
 mod bad_input;
-mod lifecycle;
-mod real;
+mod consul;
+mod delivery;
 mod etcd;
 mod files;
-mod support;
+mod lifecycle;
 mod publish;
+mod real;
+mod support;

@@ -8,10 +8,10 @@ use std::{
     time::Duration,
 };
 
-use providers::{Provider, conformance::Bench, files::Files, settings::FilesSettings};
+use providers::{Provider, Settings, conformance::Bench, files::Files, settings::FilesSettings};
 use tempfile::TempDir;
 
-use crate::support::process::scratch;
+use crate::support::{process::scratch, store::Store};
 
 /// The provider on `path`.
 pub fn files(path: &Path, poll: Duration) -> Box<dyn Provider> {
@@ -98,6 +98,13 @@ impl Mounted {
         if let Some(old) = old {
             fs::remove_dir_all(root.join(old)).expect("the old version");
         }
+    }
+}
+
+impl Store for Mounted {
+    fn settings(&self) -> Settings {
+        let path = self.place.path();
+        Settings::Files(FilesSettings { path, poll: Duration::from_secs(30), max_bytes: 16 << 20 })
     }
 }
 

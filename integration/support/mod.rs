@@ -2,13 +2,15 @@
 //! ends, however it ends.
 
 pub mod app;
-pub mod endpoint;
-pub mod http;
 pub mod certificates;
 pub mod connections;
+pub mod consul;
+pub mod endpoint;
 pub mod etcd;
+pub mod http;
 pub mod nginx;
 pub mod patience;
 pub mod process;
 pub mod prometheus;
+pub mod store;
 pub mod target;

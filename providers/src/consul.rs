@@ -1,18 +1,65 @@
-//! Placeholder.
+//! Consul KV: one recursive blocking query for each source, and proofs on a second connection.
+//!
+//! Owns what Consul's answers mean. Must not back off: an error is an item and the core decides
+//! when the next request goes out.
+
+mod answer;
+mod body;
+mod follow;
+mod pace;
+mod wire;
+
+use std::time::Duration;
+
+use futures_util::stream;
+
 use crate::{Provider, Updates, settings::ConsulSettings};
-/// Provider.
+use follow::Following;
+
+/// Keys below a prefix of Consul's KV store.
 pub struct Consul {
     settings: ConsulSettings,
+    timers: Timers,
 }
+
+/// The protocol's own intervals.
+#[derive(Clone, Copy, Debug)]
+struct Timers {
+    /// Between two proofs.
+    proof: Duration,
+    /// Between two reads while a snapshot has doubts: a running blocking query keeps the rights it
+    /// started with, so waiting in one would hide their return.
+    doubt: Duration,
+    /// The deadline of a read that does not block.
+    probe: Duration,
+}
+
 impl Consul {
-    /// New.
+    /// A provider for these settings; nothing is contacted or read before it is followed.
     pub fn new(settings: ConsulSettings) -> Self {
-        Self { settings }
+        let timers = Timers {
+            proof: Duration::from_secs(30),
+            doubt: Duration::from_secs(2),
+            probe: Duration::from_secs(10),
+        };
+        Self { settings, timers }
+    }
+
+    /// For the behaviour suite: proofs this often instead of each 30 s.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_proof_every(mut self, every: Duration) -> Self {
+        self.timers.proof = every;
+        self
     }
 }
+
 impl Provider for Consul {
     fn follow(&self) -> Updates {
-        let _ = &self.settings;
-        todo!()
+        let following = Following::new(self.settings.clone(), self.timers);
+        Box::pin(stream::unfold(following, async |mut following| {
+            let item = following.next().await;
+            Some((item, following))
+        }))
     }
 }

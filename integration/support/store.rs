@@ -1,0 +1,14 @@
+//! A store as a configuration names it.
+
+use providers::{Settings, conformance::Bench};
+
+/// A real store with a place to follow.
+pub trait Store: Bench {
+    /// The settings of a source that follows it.
+    fn settings(&self) -> Settings;
+
+    /// The same as the configuration has it.
+    fn source(&self) -> String {
+        serde_json::to_string(&self.settings()).expect("settings are JSON, and JSON is YAML")
+    }
+}

@@ -1,0 +1,285 @@
+//! The state of one followed prefix: what is held, what is asked next, what runs now.
+
+use std::{pin::Pin, time::Duration};
+
+use tokio::time::{Instant, sleep_until};
+
+use super::{
+    Timers, body,
+    pace::Pace,
+    wire::{Answer, Request, Wire},
+};
+use crate::{
+    Doubt, Entries, ProviderError, Revision, Snapshot, Update,
+    settings::{Consistency, ConsulSettings},
+};
+
+type Asking = Pin<Box<dyn Future<Output = Result<Answer, ProviderError>> + Send>>;
+
+/// The next read of the reading side.
+#[derive(Clone, Copy, Debug)]
+enum Ask {
+    /// The content now, in the configured mode: the first read.
+    First,
+    /// The content now, from the leader: after an error, a reset or a proof that failed to match.
+    Again,
+    /// The content now, after a while: the last answer had doubts.
+    Doubting,
+    /// The content once the index is above this one.
+    Behind(u64),
+}
+
+/// What was told last.
+struct Held {
+    snapshot: Snapshot,
+    digest: blake3::Hash,
+}
+
+/// What ended first.
+enum Event {
+    Read(Result<Answer, ProviderError>),
+    Proof(Result<Answer, ProviderError>),
+}
+
+/// One followed prefix; dropping it ends both requests.
+pub(super) struct Following {
+    settings: ConsulSettings,
+    timers: Timers,
+    wire: Wire,
+    ask: Ask,
+    reading: Option<Asking>,
+    proving: Option<Asking>,
+    prove_at: Instant,
+    held: Option<Held>,
+    /// The last snapshot without doubts: what later ones lost is measured against it.
+    trusted: Option<Snapshot>,
+    /// Answers that brought nothing new.
+    idle: Pace,
+    /// Answers that brought a change.
+    busy: Pace,
+    read_at: Instant,
+}
+
+impl Following {
+    pub(super) fn new(settings: ConsulSettings, timers: Timers) -> Self {
+        Self {
+            wire: Wire::new(settings.clone()),
+            settings,
+            timers,
+            ask: Ask::First,
+            reading: None,
+            proving: None,
+            prove_at: Instant::now(),
+            held: None,
+            trusted: None,
+            idle: Pace::new(2, Duration::from_secs(1)),
+            busy: Pace::new(10, Duration::from_millis(50)),
+            read_at: Instant::now(),
+        }
+    }
+
+    /// The next item. Cancel safe: requests that run are kept for the next call.
+    pub(super) async fn next(&mut self) -> Result<Update, ProviderError> {
+        loop {
+            let told = match self.event().await {
+                Event::Read(Ok(answer)) => self.read(answer),
+                Event::Proof(Ok(answer)) => Ok(self.proof(&answer)),
+                Event::Read(Err(error)) | Event::Proof(Err(error)) => Err(error),
+            };
+            match told {
+                Ok(None) => {}
+                Ok(Some(update)) => return Ok(update),
+                Err(error) => {
+                    self.start_over();
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    /// Starts what is due and waits for the first to end. Token and certificates are read when a
+    /// request starts, so none is prepared before its time.
+    async fn event(&mut self) -> Event {
+        loop {
+            let now = Instant::now();
+            if self.reading.is_none() && self.read_at <= now {
+                self.reading = Some(self.start_reading());
+            }
+            let prove_at = self.proof_is_due().then_some(self.prove_at);
+            if prove_at.is_some_and(|at| at <= now) {
+                self.proving = Some(self.start_proving());
+            }
+            let read_at = self.reading.is_none().then_some(self.read_at);
+            let prove_at = prove_at.filter(|at| *at > now);
+            let (reading, proving) = (&mut self.reading, &mut self.proving);
+            tokio::select! {
+                biased;
+                answer = running(reading) => { *reading = None; return Event::Read(answer); }
+                answer = running(proving) => { *proving = None; return Event::Proof(answer); }
+                () = alarm(read_at) => {}
+                () = alarm(prove_at) => {}
+            }
+        }
+    }
+
+    /// A proof needs something sure to prove, and a reading side that waits.
+    fn proof_is_due(&self) -> bool {
+        let sure = self.held.as_ref().is_some_and(|held| held.snapshot.doubts.is_empty());
+        self.proving.is_none() && sure && matches!(self.ask, Ask::Behind(_))
+    }
+
+    fn start_reading(&mut self) -> Asking {
+        let wait = self.settings.wait;
+        let consistency = match self.ask {
+            Ask::First | Ask::Behind(_) => self.settings.consistency,
+            Ask::Again | Ask::Doubting => Consistency::Default,
+        };
+        let block = if let Ask::Behind(index) = self.ask { Some((index, wait)) } else { None };
+        let deadline = match block {
+            // The server adds up to a sixteenth, an agent seven seconds in an outage.
+            Some(_) => wait + wait / 16 + Duration::from_secs(10),
+            None => self.timers.probe,
+        };
+        let request = Request { block, consistency, keep: true, deadline };
+        Box::pin(self.wire.ask(request))
+    }
+
+    fn start_proving(&mut self) -> Asking {
+        let request = Request {
+            block: None,
+            consistency: Consistency::Default,
+            keep: false,
+            deadline: self.timers.probe,
+        };
+        Box::pin(self.wire.ask(request))
+    }
+
+    /// After an error nothing that runs is worth waiting for: the next poll reads the content now.
+    fn start_over(&mut self) {
+        self.reading = None;
+        self.proving = None;
+        self.read_at = Instant::now();
+        self.ask = if self.held.is_some() { Ask::Again } else { Ask::First };
+    }
+
+    /// Reads the content now, in the rhythm of answers that brought nothing.
+    fn read_again(&mut self) {
+        self.reading = None;
+        self.proving = None;
+        self.ask = Ask::Again;
+        let now = Instant::now();
+        self.read_at = now + self.idle.take(now);
+    }
+
+    fn proof(&mut self, answer: &Answer) -> Option<Update> {
+        let held = self.held.as_ref()?;
+        let revision = held.snapshot.revision;
+        let same = answer.meta.index == Some(revision.0)
+            && answer.digest == held.digest
+            && !answer.meta.filtered
+            && !answer.meta.stale;
+        if !same {
+            self.read_again();
+            return None;
+        }
+        self.plan_proof();
+        Some(Update::Current { revision, as_of: answer.started })
+    }
+
+    fn read(&mut self, answer: Answer) -> Result<Option<Update>, ProviderError> {
+        let asked = self.ask;
+        let index = answer.meta.index.unwrap_or(1);
+        if let Ask::Behind(behind) = asked {
+            let early = answer.arrived - answer.started < self.settings.wait;
+            // Lower: a restored store. Unchanged too early: a restore or an ending agent, and the
+            // answer is from before.
+            if answer.meta.index.is_some() && (index < behind || (index == behind && early)) {
+                self.read_again();
+                return Ok(None);
+            }
+        }
+        let entries = self.entries(&answer)?;
+        let doubts = self.doubts(&answer, index, &entries);
+        let held = self.held.as_ref().map(|held| &held.snapshot);
+        let same_content = held.is_some_and(|held| held.entries == entries);
+        let same = same_content && held.is_some_and(|held| held.doubts == doubts);
+        // A server that is not the leader may answer late.
+        let woken = matches!(asked, Ask::Behind(behind) if behind != index)
+            && self.settings.consistency != Consistency::Stale;
+        let as_of = if woken { answer.arrived } else { answer.started };
+        let snapshot = Snapshot { revision: Revision(index), entries, doubts, as_of };
+        self.plan(index, &snapshot.doubts, same_content);
+        if snapshot.doubts.is_empty() {
+            self.trusted = Some(snapshot.clone());
+        }
+        self.held = Some(Held { snapshot: snapshot.clone(), digest: answer.digest });
+        if !same {
+            return Ok(Some(Update::Snapshot(snapshot)));
+        }
+        let proves = snapshot.doubts.is_empty() && matches!(asked, Ask::Again | Ask::Doubting);
+        Ok(proves.then_some(Update::Current { revision: snapshot.revision, as_of }))
+    }
+
+    /// What to ask after an answer.
+    fn plan(&mut self, index: u64, doubts: &[Doubt], same: bool) {
+        let now = Instant::now();
+        if !doubts.is_empty() {
+            self.proving = None;
+            self.ask = Ask::Doubting;
+            self.read_at = now + self.timers.doubt.mul_f64(0.8 + 0.4 * fastrand::f64());
+            return;
+        }
+        let waited = matches!(self.ask, Ask::Behind(_));
+        // An unchanged answer is as old as its start and proves too little to put off a proof.
+        if !(same && waited) {
+            self.proving = None;
+            self.plan_proof();
+        }
+        self.ask = Ask::Behind(index);
+        self.read_at = now + if same { self.idle.take(now) } else { self.busy.take(now) };
+    }
+
+    fn plan_proof(&mut self) {
+        self.prove_at = Instant::now() + self.timers.proof.mul_f64(0.9 + 0.1 * fastrand::f64());
+    }
+
+    fn entries(&self, answer: &Answer) -> Result<Entries, ProviderError> {
+        let Some(body) = &answer.body else { return Ok(Entries::new()) };
+        let none = Entries::new();
+        let before = self.held.as_ref().map_or(&none, |held| &held.snapshot.entries);
+        body::entries(body, &self.settings.prefix, self.settings.max_bytes, before)
+    }
+
+    fn doubts(&self, answer: &Answer, index: u64, entries: &Entries) -> Vec<Doubt> {
+        let lost = self.trusted.as_ref().is_some_and(|trusted| {
+            trusted.entries.keys().any(|key| !entries.contains_key(key.as_str()))
+        });
+        let stood = self.trusted.as_ref().is_some_and(|trusted| trusted.revision.0 == index);
+        let anonymous = self.settings.token_file.is_none() && answer.meta.default_deny;
+        [
+            (answer.meta.filtered, Doubt::Filtered),
+            (anonymous && (lost || entries.is_empty()), Doubt::DefaultDeny),
+            (lost && stood, Doubt::GoneInPlace),
+            (answer.meta.stale, Doubt::Stale),
+        ]
+        .into_iter()
+        .filter_map(|(present, doubt)| present.then_some(doubt))
+        .collect()
+    }
+}
+
+/// Ends at the given time; never, if there is none.
+async fn alarm(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The answer of what runs; never, if nothing does.
+async fn running(asking: &mut Option<Asking>) -> Result<Answer, ProviderError> {
+    match asking {
+        Some(asking) => asking.await,
+        None => std::future::pending().await,
+    }
+}
