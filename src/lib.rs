@@ -13,4 +13,5 @@ pub mod generation;
 pub mod journal;
 pub mod publish;
 pub mod reload;
+pub mod rollback;
 pub mod status;
