@@ -16,8 +16,9 @@ struct Group(Option<Pid>);
 impl Drop for Group {
     fn drop(&mut self) {
         if let Some(pid) = self.0 {
-            // It fails only when the group is gone already.
-            drop(killpg(pid, Signal::SIGKILL));
+            if let Err(error) = killpg(pid, Signal::SIGKILL) {
+                tracing::debug!(%error, "the group has ended already");
+            }
         }
     }
 }
@@ -49,16 +50,17 @@ pub(super) async fn run(
             return Report::new(Class::Misconfigured, format!("cannot start {program}: {error}"));
         }
     };
-    // The guard goes before the child is reaped only on a deadline; after its end the group's
-    // number stays taken as long as anything of the group lives.
+    // Armed only while the child is not reaped: after that the number may be somebody else's.
     let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).map(Pid::from_raw);
-    let group = Group(pid);
-    let report = match tokio::time::timeout(timeout, child.wait()).await {
+    let mut group = Group(pid);
+    let ended = tokio::time::timeout(timeout, child.wait()).await;
+    if ended.is_ok() {
+        group.0 = None;
+    }
+    match ended {
         Ok(Ok(status)) if status.success() => Report::new(Class::Confirmed, "exit status 0"),
         Ok(Ok(status)) => Report::new(Class::SaidNo, status.to_string()),
         Ok(Err(error)) => Report::new(Class::CannotKnow, error.to_string()),
         Err(_) => Report::new(Class::CannotKnow, format!("no end within {timeout:?}")),
-    };
-    drop(group);
-    report
+    }
 }
