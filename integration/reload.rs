@@ -162,7 +162,7 @@ async fn a_process_without_a_handler_is_never_signalled() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_process_that_waits_for_the_signal_is_told() {
+async fn a_process_that_reads_the_signal_from_a_descriptor_is_told() {
     let counter = Counter::start("block");
     let run = Run::start(counter.target());
     run.publish(1, BootTime::now());

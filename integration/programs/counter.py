@@ -3,6 +3,7 @@
 It leaves its parent, because descendants are never told, and ends when its input does.
 """
 
+import ctypes
 import os
 import signal
 import sys
@@ -38,13 +39,15 @@ elif mode == "ignore":
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
 elif mode == "block":
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP])
+    mask = (1 << (signal.SIGHUP - 1)).to_bytes(128, "little")
+    descriptor = ctypes.CDLL(None).signalfd(-1, mask, 0)
 else:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 threading.Thread(target=end, daemon=True).start()
 note()
 while True:
     if mode == "block":
-        signal.sigwait([signal.SIGHUP])
+        os.read(descriptor, 128)
         hup()
     else:
         signal.pause()
