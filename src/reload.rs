@@ -232,10 +232,10 @@ impl<R: Recorder> Reloader<R> {
         let Some(debt) = &course.debt else { return };
         let generation = debt.visible.generation.number;
         let (digest, rendering) = (debt.digest, debt.visible.generation.rendering);
-        let (settles, tries) = (course.pace.settles(report.class), course.pace.used);
+        let (last, used) = (course.pace.settles(report.class), course.pace.used);
         let outcome = course.pace.end(report.class, tried, Instant::now());
-        if !settles {
-            return self.complain(course, &report, outcome, generation);
+        if !last {
+            return self.complain(course, &report, outcome, tried);
         }
         let settled = Settled { digest, generation, outcome };
         while !self.record(Entry::Settled(self.target.name.clone(), settled.clone())).await {
@@ -250,7 +250,7 @@ impl<R: Recorder> Reloader<R> {
             outcome = outcome.as_str(),
             evidence = report.detail,
             took = ?from.elapsed(),
-            tries,
+            tries = used,
             "reload"
         );
         course.told = Some(debt.visible.generation.clone());
@@ -258,6 +258,7 @@ impl<R: Recorder> Reloader<R> {
         course.repeat = false;
         course.complaint = None;
         self.show(outcome, generation, &report.detail, true);
+        self.board.target(&self.target.name, |status| status.owed_since = None);
         if outcome == Outcome::Rejected && self.target.on_reject == OnReject::Rollback {
             let target = self.target.name.clone();
             // It fails only when the pipeline is gone: we are ending too.
@@ -265,25 +266,27 @@ impl<R: Recorder> Reloader<R> {
         }
     }
 
-    /// Loud once, then quiet until the reason is another.
-    fn complain(&self, course: &mut Course, report: &Report, outcome: Outcome, generation: u64) {
-        self.show(outcome, generation, &report.detail, false);
-        if course.complaint.as_ref() != Some(&report.detail) {
+    /// Loud once, then quiet until the reason is another; a mere look counts only when loud.
+    fn complain(&self, course: &mut Course, report: &Report, outcome: Outcome, tried: bool) {
+        let Some(debt) = &course.debt else { return };
+        let generation = debt.visible.generation.number;
+        let news = course.complaint.as_ref() != Some(&report.detail);
+        self.show(outcome, generation, &report.detail, news || tried);
+        if news {
             let (target, why) = (&self.target.name, &report.detail);
             tracing::warn!(target, generation, outcome = outcome.as_str(), why, "reload is owed");
             course.complaint = Some(report.detail.clone());
         }
     }
 
-    fn show(&self, outcome: Outcome, generation: u64, detail: &str, settled: bool) {
+    fn show(&self, outcome: Outcome, generation: u64, detail: &str, counts: bool) {
         self.board.target(&self.target.name, |status| {
-            if settled {
-                status.owed_since = None;
-            }
             status.outcome = Some(outcome);
             status.generation = Some(generation);
             detail.clone_into(&mut status.detail);
-            *status.counts.entry(outcome).or_default() += 1;
+            if counts {
+                *status.counts.entry(outcome).or_default() += 1;
+            }
         });
     }
 }

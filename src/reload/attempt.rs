@@ -102,11 +102,10 @@ impl Pace {
     pub(super) fn end(&mut self, class: Class, tried: bool, now: Instant) -> Outcome {
         let outcome = match class {
             Class::Confirmed => Outcome::Confirmed,
-            Class::Sent => Outcome::Unknown,
             Class::NotUp => Outcome::NotUp,
             Class::Unfit | Class::Misconfigured => Outcome::Misconfigured,
             Class::SaidNo => Outcome::Rejected,
-            Class::CannotKnow => Outcome::Unknown,
+            Class::Sent | Class::CannotKnow => Outcome::Unknown,
         };
         let counts = matches!(class, Class::SaidNo | Class::CannotKnow);
         if tried && !outcome.is_settled() {

@@ -15,10 +15,10 @@ struct Group(Option<Pid>);
 
 impl Drop for Group {
     fn drop(&mut self) {
-        if let Some(pid) = self.0 {
-            if let Err(error) = killpg(pid, Signal::SIGKILL) {
-                tracing::debug!(%error, "the group has ended already");
-            }
+        if let Some(pid) = self.0
+            && let Err(error) = killpg(pid, Signal::SIGKILL)
+        {
+            tracing::debug!(%error, "the group has ended already");
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Owns the pidfd, the identity check after opening it and the gate. Must not choose the process.
 
-use std::{fs, os::fd::OwnedFd};
+use std::{fs, os::fd::OwnedFd, sync::Once};
 
 use nix::sys::signal::Signal;
 use rustix::{
@@ -12,6 +12,9 @@ use rustix::{
 use tokio::time::Instant;
 
 use super::process::Stat;
+
+/// Blocked system calls are told once.
+static BLOCKED: Once = Once::new();
 
 /// What a process would do with a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,7 +94,9 @@ impl Held {
             Ok(fd) => Some(fd),
             Err(Errno::SRCH) => return None,
             Err(error) => {
-                tracing::debug!(%error, "pidfd_open is blocked; using kill with a check");
+                BLOCKED.call_once(|| {
+                    tracing::warn!(%error, "pidfd_open is blocked; using kill with a check");
+                });
                 None
             }
         };
