@@ -244,3 +244,59 @@ async fn the_exit_status_of_a_program_decides_the_outcome() {
         run.outcome(1, outcome).await;
     }
 }
+
+/// A real nginx that has left its parent; stopped by its pid file.
+struct Nginx(tempfile::TempDir);
+
+impl Nginx {
+    fn start() -> Self {
+        let nginx = Self(scratch());
+        nginx.configure("");
+        let conf = nginx.0.path().join("nginx.conf");
+        let log = nginx.0.path().join("error.log");
+        let mut command = Command::new("nginx");
+        command.arg("-c").arg(conf).arg("-e").arg(log);
+        assert!(command.status().expect("nginx starts").success());
+        eventually("a pid file", || nginx.pid());
+        nginx
+    }
+
+    fn configure(&self, extra: &str) {
+        let dir = self.0.path().display();
+        let text = format!(
+            "pid {dir}/pid; error_log {dir}/error.log; worker_processes 1;\nevents {{}}\n{extra}\n"
+        );
+        fs::write(self.0.path().join("nginx.conf"), text).expect("written");
+    }
+
+    fn pid(&self) -> Option<i32> {
+        fs::read_to_string(self.0.path().join("pid")).ok()?.trim().parse().ok()
+    }
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        use nix::{sys::signal, unistd::Pid};
+        if let Some(pid) = self.pid() {
+            let stopped = signal::kill(Pid::from_raw(pid), signal::Signal::SIGTERM);
+            if let Err(error) = stopped {
+                eprintln!("nginx {pid} has ended already: {error}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn new_workers_confirm_and_a_bad_file_is_rejected_by_nginx() {
+    let nginx = Nginx::start();
+    let run = Run::start(json!({
+        "name": "app", "signal": "SIGHUP", "min_uptime": "0s", "min_interval": "0s", "tries": 1,
+        "process": { "pid_file": nginx.0.path().join("pid") },
+        "verify": { "workers": "changed", "timeout": "3s" }
+    }));
+    run.publish(1, BootTime::now());
+    run.outcome(1, Outcome::Confirmed).await;
+    nginx.configure("no_such_directive;");
+    run.publish(2, BootTime::now());
+    run.outcome(2, Outcome::Rejected).await;
+}
