@@ -112,13 +112,7 @@ pub enum PublishError {
 #[derive(Clone, Debug)]
 pub struct Volume {}
 
-#[allow(
-    clippy::unused_async,
-    clippy::todo,
-    unused_variables,
-    missing_docs,
-    reason = "being written"
-)]
+#[allow(clippy::unused_async, clippy::todo, unused_variables, missing_docs, reason = "being written")]
 impl Volume {
     /// A good generation on the volume, without the lock and without changing anything: for
     /// probes while a configuration is refused or another Rehup holds the lock, and for exit codes.
