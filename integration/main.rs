@@ -12,3 +12,4 @@ mod lifecycle;
 mod publish;
 mod real;
 mod support;
+mod reload;

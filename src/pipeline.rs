@@ -119,6 +119,9 @@ pub struct Pipeline {
     wires: Connections,
     kept: Vec<Generation>,
     visible: Option<Arc<Visible>>,
+    /// The visible generation was put there by a rollback.
+    is_rollback: bool,
+    /// The journal as this task last wrote or read it: what is quarantined is this task's alone.
     journal: Journal,
     /// Inputs that ended the process twice: not rendered until they change.
     poison: Option<Digest>,
@@ -143,8 +146,10 @@ impl Pipeline {
     pub fn new(flow: Flow, plan: Plan, opened: Opened, wires: Connections) -> Self {
         let visible = opened.visible.map(Arc::new);
         let poison = opened.inputs.filter(|inputs| inputs.ended >= FATAL).map(|it| it.digest);
+        let is_rollback = opened.journal.published.last().is_some_and(|it| it.rollback);
         let mut pipeline = Self {
             flow,
+            is_rollback,
             plan,
             wires,
             kept: opened.kept,

@@ -1,18 +1,43 @@
 //! Reload: tells one target about the newest generation, until that is settled.
 //!
 //! Owns what is owed, the three ways to reload, verification and outcomes. Only this module
-//! touches a target. Must not write the volume (the journal goes through [`Volume::record`]) and
+//! touches a target. Must not write the volume (the journal goes through a [`Recorder`]) and
 //! must not decide a rollback (a [`Verdict`] goes to the pipeline).
 
-use std::sync::Arc;
+use std::{future::Future, sync::Arc, time::Duration};
 
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{mpsc, watch},
+    time::{Instant, sleep, sleep_until, timeout},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::shape, digest::Digest, generation::Visible, journal::Journal, publish::Volume,
+    config::shape::{self, OnReject},
+    digest::Digest,
+    generation::{Generation, Visible},
+    journal::{Attempt, Entry, Journal, Outcome, Settled},
+    publish::{PublishError, Volume},
     status::Board,
 };
+
+mod attempt;
+mod exec;
+mod http;
+pub mod matcher;
+mod process;
+mod signal;
+mod teller;
+mod verify;
+
+use attempt::{Class, Pace, Report};
+use matcher::Matcher;
+use teller::{Look, Teller};
+
+/// How long a call in flight may go on after a shutdown.
+const LAST_CALL: Duration = Duration::from_secs(1);
+/// A journal that cannot be written is tried again after this.
+const RECORD_AGAIN: Duration = Duration::from_secs(1);
 
 /// A generation that a target with `on_reject: rollback` rejected.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,14 +50,29 @@ pub struct Verdict {
     pub rendering: Digest,
 }
 
+/// Where the journal is written.
+pub trait Recorder: Send {
+    /// Writes one change; returns when it is durable, with the new record.
+    fn record(
+        &self,
+        entry: Entry,
+    ) -> impl Future<Output = Result<Arc<Journal>, PublishError>> + Send;
+}
+
+impl Recorder for Volume {
+    async fn record(&self, entry: Entry) -> Result<Arc<Journal>, PublishError> {
+        Self::record(self, entry).await
+    }
+}
+
 /// Everything one target's task needs.
-pub struct Reloader {
+pub struct Reloader<R = Volume> {
     /// The target's settings.
     pub target: shape::Target,
     /// The newest visible generation.
     pub generations: watch::Receiver<Option<Arc<Visible>>>,
     /// Where the journal is written.
-    pub volume: Volume,
+    pub volume: R,
     /// The journal when this task was started.
     pub journal: Arc<Journal>,
     /// Where a rejection is told that asks for a rollback.
@@ -45,17 +85,247 @@ pub struct Reloader {
     pub metrics: Arc<crate::metrics::Metrics>,
 }
 
-#[allow(clippy::unused_async, clippy::todo, unused_variables, reason = "being written")]
-impl Reloader {
-    /// Follows generations and settles what is owed, until `shutdown`; then starts no reload and
-    /// returns within a second.
-    pub async fn run(self, shutdown: CancellationToken) {
-        todo!()
-    }
+/// A reload that is owed.
+struct Debt {
+    visible: Arc<Visible>,
+    digest: Digest,
+    since: Instant,
+}
 
+/// What changes from reload to reload.
+struct Course {
+    teller: Teller,
+    files: Matcher,
+    pace: Pace,
+    debt: Option<Debt>,
+    told: Option<Generation>,
+    repeat: bool,
+    complaint: Option<String>,
+}
+
+impl Reloader {
     /// Whether the target could be told now, without telling it: `check --connect`. The answer is
     /// one sentence.
     pub async fn diagnose(target: &shape::Target) -> Result<String, String> {
-        todo!()
+        Teller::new(target.clone())?.diagnose().await
+    }
+}
+
+impl<R: Recorder> Reloader<R> {
+    /// Follows generations and settles what is owed, until `shutdown`; then starts no reload and
+    /// returns within a second.
+    pub async fn run(mut self, shutdown: CancellationToken) {
+        let compiled = Matcher::new(self.target.only.as_deref()).map_err(|e| e.to_string());
+        let compiled = compiled.and_then(|m| Teller::new(self.target.clone()).map(|t| (m, t)));
+        let (files, teller) = match compiled {
+            Ok(compiled) => compiled,
+            Err(error) => {
+                tracing::error!(target = self.target.name, %error, "the target is set up wrong");
+                return shutdown.cancelled().await;
+            }
+        };
+        let pace = Pace::new(self.target.tries, self.target.min_interval);
+        let mut course =
+            Course { teller, files, pace, debt: None, told: None, repeat: false, complaint: None };
+        while !shutdown.is_cancelled() {
+            self.assess(&mut course);
+            let due = course.debt.is_some().then(|| course.pace.due(Instant::now()));
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled() => return,
+                changed = self.generations.changed() => {
+                    if changed.is_err() {
+                        return shutdown.cancelled().await;
+                    }
+                }
+                Ok(()) = self.repeat.changed() => self.again(&mut course).await,
+                () = until(due) => self.attempt(&mut course, &shutdown).await,
+            }
+        }
+    }
+
+    /// Compares the newest generation with what was settled last.
+    fn assess(&mut self, course: &mut Course) {
+        let newest = self.generations.borrow_and_update().clone();
+        let settled = self.journal.targets.get(&self.target.name).and_then(|t| t.settled.as_ref());
+        let owed = newest.and_then(|visible| {
+            let digest = visible.generation.digest_of(|path| course.files.matches(path))?;
+            (settled.map(|settled| settled.digest) != Some(digest)).then_some((visible, digest))
+        });
+        let now = Instant::now();
+        let before = course.debt.take();
+        course.debt = owed.map(|(visible, digest)| {
+            if before.as_ref().is_none_or(|debt| debt.digest != digest) {
+                course.pace.renew();
+            }
+            let splay = self.target.splay.mul_f64(fastrand::f64());
+            course.pace.owe(now, splay);
+            Debt { visible, digest, since: before.as_ref().map_or(now, |debt| debt.since) }
+        });
+        let since = course.debt.as_ref().map(|debt| debt.since);
+        if since != before.map(|debt| debt.since) {
+            self.board.target(&self.target.name, |status| status.owed_since = since);
+        }
+    }
+
+    async fn again(&mut self, course: &mut Course) {
+        course.repeat = true;
+        self.record(Entry::Repeat(self.target.name.clone())).await;
+    }
+
+    /// Writes one change; false if the volume refused, after a pause.
+    async fn record(&mut self, entry: Entry) -> bool {
+        match self.volume.record(entry).await {
+            Ok(journal) => {
+                self.journal = journal;
+                true
+            }
+            Err(error) => {
+                tracing::error!(target = self.target.name, %error, "cannot write the journal");
+                sleep(RECORD_AGAIN).await;
+                false
+            }
+        }
+    }
+
+    /// One look and, if the target can be told, one attempt.
+    async fn attempt(&mut self, course: &mut Course, shutdown: &CancellationToken) {
+        let Some(Debt { visible, digest, .. }) = &course.debt else { return };
+        let (visible, digest) = (Arc::clone(visible), *digest);
+        let started = Instant::now();
+        let look = tokio::select! {
+            biased;
+            () = shutdown.cancelled() => return,
+            () = superseded(&mut self.generations, &course.files, digest) => return,
+            look = course.teller.look(&visible, course.repeat) => look,
+        };
+        let before = match look {
+            Look::Wait(report) => return self.finish(course, report, false, started).await,
+            Look::Fresh => {
+                let report = Report::new(Class::Confirmed, "fresh_start");
+                return self.finish(course, report, false, started).await;
+            }
+            Look::Ready(before) => before,
+        };
+        let number = visible.generation.number;
+        let entry = Attempt { digest, generation: number };
+        if !self.record(Entry::Attempt(self.target.name.clone(), entry)).await {
+            return;
+        }
+        if shutdown.is_cancelled() {
+            return;
+        }
+        course.pace.start(Instant::now());
+        let mut changed = visible.generation.changed_from(course.told.as_ref());
+        changed.retain(|path| course.files.matches(path));
+        let act = course.teller.act(number, &changed);
+        let Some(told) = last_call(act, shutdown).await else { return };
+        let report = tokio::select! {
+            biased;
+            () = shutdown.cancelled(), if self.target.verify.is_some() => return,
+            report = course.teller.confirm(told, before.as_ref()) => report,
+            () = superseded(&mut self.generations, &course.files, digest) => return,
+        };
+        self.finish(course, report, true, started).await;
+    }
+
+    /// Notes an end, and settles the reload if it is one that settles.
+    async fn finish(&mut self, course: &mut Course, report: Report, tried: bool, from: Instant) {
+        let Some(debt) = &course.debt else { return };
+        let generation = debt.visible.generation.number;
+        let (digest, rendering) = (debt.digest, debt.visible.generation.rendering);
+        let (last, used) = (course.pace.settles(report.class), course.pace.used);
+        let outcome = course.pace.end(report.class, tried, Instant::now());
+        if !last {
+            return self.complain(course, &report, outcome, tried);
+        }
+        let settled = Settled { digest, generation, outcome };
+        while !self.record(Entry::Settled(self.target.name.clone(), settled.clone())).await {
+            // Told, but not written down: a newer generation must not wait for a broken volume.
+            if self.generations.has_changed().unwrap_or(true) {
+                return;
+            }
+        }
+        tracing::info!(
+            target = self.target.name,
+            generation,
+            outcome = outcome.as_str(),
+            evidence = report.detail,
+            took = ?from.elapsed(),
+            tries = used,
+            "reload"
+        );
+        course.told = Some(debt.visible.generation.clone());
+        course.debt = None;
+        course.repeat = false;
+        course.complaint = None;
+        self.show(outcome, generation, &report.detail, true);
+        self.board.target(&self.target.name, |status| status.owed_since = None);
+        if outcome == Outcome::Rejected && self.target.on_reject == OnReject::Rollback {
+            let target = self.target.name.clone();
+            // It fails only when the pipeline is gone: we are ending too.
+            drop(self.verdicts.send(Verdict { target, generation, rendering }).await);
+        }
+    }
+
+    /// Loud once, then quiet until the reason is another; a mere look counts only when loud.
+    fn complain(&self, course: &mut Course, report: &Report, outcome: Outcome, tried: bool) {
+        let Some(debt) = &course.debt else { return };
+        let generation = debt.visible.generation.number;
+        let news = course.complaint.as_ref() != Some(&report.detail);
+        self.show(outcome, generation, &report.detail, news || tried);
+        if news {
+            let (target, why) = (&self.target.name, &report.detail);
+            tracing::warn!(target, generation, outcome = outcome.as_str(), why, "reload is owed");
+            course.complaint = Some(report.detail.clone());
+        }
+    }
+
+    fn show(&self, outcome: Outcome, generation: u64, detail: &str, counts: bool) {
+        self.board.target(&self.target.name, |status| {
+            status.outcome = Some(outcome);
+            status.generation = Some(generation);
+            detail.clone_into(&mut status.detail);
+            if counts {
+                *status.counts.entry(outcome).or_default() += 1;
+            }
+        });
+    }
+}
+
+/// Waits for the deadline, or for ever when nothing is owed.
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) if due > Instant::now() => sleep_until(due).await,
+        Some(_) => {}
+        None => std::future::pending().await,
+    }
+}
+
+/// Returns when a generation is newest whose files for this target are others.
+async fn superseded(
+    generations: &mut watch::Receiver<Option<Arc<Visible>>>,
+    files: &Matcher,
+    digest: Digest,
+) {
+    loop {
+        if generations.changed().await.is_err() {
+            return std::future::pending().await;
+        }
+        let newest = generations.borrow_and_update().clone();
+        let now = newest.and_then(|v| v.generation.digest_of(|path| files.matches(path)));
+        if now != Some(digest) {
+            return;
+        }
+    }
+}
+
+/// Lets a call run to its deadline, but no longer than a second into a shutdown.
+async fn last_call<T>(call: impl Future<Output = T>, shutdown: &CancellationToken) -> Option<T> {
+    tokio::pin!(call);
+    tokio::select! {
+        biased;
+        done = &mut call => Some(done),
+        () = shutdown.cancelled() => timeout(LAST_CALL, call).await.ok(),
     }
 }

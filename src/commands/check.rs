@@ -40,7 +40,7 @@ pub async fn check(loader: &Loader, connect: bool) -> Result<(), Failure> {
         }
     }
     for target in &accepted.config.targets {
-        match reload::diagnose(target).await {
+        match reload::Reloader::diagnose(target).await {
             Ok(sentence) => println!("target {}: {sentence}", target.name),
             Err(sentence) => mistakes.push(format!("target {}: {sentence}", target.name)),
         }

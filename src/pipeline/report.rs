@@ -60,6 +60,7 @@ impl Pipeline {
         if let Some(before) = self.visible.replace(Arc::clone(&visible)) {
             self.kept.push(before.generation.clone());
         }
+        self.is_rollback = rollback;
         self.backoff.reset();
         self.wires.generations.send_replace(Some(visible));
     }

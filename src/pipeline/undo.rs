@@ -20,7 +20,7 @@ impl Pipeline {
             return;
         }
         let (target, generation) = (verdict.target.as_str(), verdict.generation);
-        if self.journal.published.last().is_some_and(|published| published.rollback) {
+        if self.is_rollback {
             let why = format!("rollback_failed: {target} rejected generation {generation} too");
             return self.show_cause(Cause::Quarantined, Some(why));
         }
@@ -28,7 +28,7 @@ impl Pipeline {
         if let Err(error) = self.journalled(Entry::Quarantine(verdict.rendering)).await {
             return self.show_publish_error(&error);
         }
-        let candidate = self.plan.rollback.candidate(&self.journal, &self.kept, target);
+        let candidate = self.plan.rollback.candidate(&self.journal, &self.kept, generation, target);
         let Some(number) = candidate else {
             tracing::warn!(target_name = target, generation, "no generation to roll back to");
             let lifted = Entry::Unquarantine(verdict.rendering);

@@ -1,0 +1,300 @@
+//! Reloads of real processes and endpoints.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{Read, Write},
+    net::TcpListener,
+    path::PathBuf,
+    process::{ChildStdin, Command, Stdio},
+    sync::{Arc, Mutex},
+};
+
+use rehup::{
+    config::shape::Target,
+    digest::Digest,
+    generation::{BootTime, FileRecord, Generation, Visible},
+    journal::{Entry, Journal, Outcome},
+    publish::PublishError,
+    reload::{Recorder, Reloader, Verdict},
+    rendering::{Access, OutputPath},
+    status::{Board, TargetStatus},
+};
+use serde_json::json;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::support::{
+    patience::{eventually, eventually_async},
+    process::{free_port, scratch},
+};
+
+#[derive(Clone, Default)]
+struct Memory(Arc<Mutex<Journal>>);
+
+impl Recorder for Memory {
+    async fn record(&self, entry: Entry) -> Result<Arc<Journal>, PublishError> {
+        let mut journal = self.0.lock().expect("the journal");
+        journal.apply(entry);
+        Ok(Arc::new(journal.clone()))
+    }
+}
+
+struct Run {
+    generations: watch::Sender<Option<Arc<Visible>>>,
+    board: Board,
+    verdicts: mpsc::Receiver<Verdict>,
+    _repeat: watch::Sender<u64>,
+    shutdown: CancellationToken,
+}
+
+impl Run {
+    fn start(settings: serde_json::Value) -> Self {
+        let target: Target = serde_json::from_value(settings).expect("a target");
+        let (generations, seen) = watch::channel(None);
+        let (verdict, verdicts) = mpsc::channel(4);
+        let (repeat, wish) = watch::channel(0);
+        let board = Board::default();
+        board.update(|status| {
+            status.targets.insert(target.name.clone(), TargetStatus::default());
+        });
+        let reloader = Reloader {
+            target,
+            generations: seen,
+            volume: Memory::default(),
+            journal: Arc::default(),
+            verdicts: verdict,
+            repeat: wish,
+            board: board.clone(),
+        };
+        let shutdown = CancellationToken::new();
+        tokio::spawn(reloader.run(shutdown.clone()));
+        Self { generations, board, verdicts, _repeat: repeat, shutdown }
+    }
+
+    fn publish(&self, number: u64, flipped: BootTime) {
+        let access = Access { mode: 0o644, owner: None, group: None };
+        let digest = Digest::of(&number.to_le_bytes());
+        let path = OutputPath::parse("app.conf").expect("a path");
+        let files = BTreeMap::from([(path, FileRecord { size: 8, access, digest })]);
+        let generation = Generation { number, rendering: digest, files, sources: BTreeMap::new() };
+        self.generations
+            .send_replace(Some(Arc::new(Visible { generation, flipped: Some(flipped) })));
+    }
+
+    fn status(&self) -> TargetStatus {
+        self.board.read().targets["app"].clone()
+    }
+
+    async fn outcome(&self, generation: u64, outcome: Outcome) -> TargetStatus {
+        eventually_async(&format!("{outcome} of {generation}"), async || {
+            let status = self.status();
+            let is = status.generation == Some(generation) && status.outcome == Some(outcome);
+            is.then_some(status)
+        })
+        .await
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        self.shutdown.cancel();
+    }
+}
+
+struct Counter {
+    /// Its input: the counter ends when this is closed, however the test ends.
+    _input: ChildStdin,
+    count: PathBuf,
+    _dir: tempfile::TempDir,
+}
+
+impl Counter {
+    fn start(mode: &str) -> Self {
+        let dir = scratch();
+        let count = dir.path().join("count");
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/integration/programs/counter.py");
+        let mut command = Command::new("python3");
+        command.arg(script).arg(&count).arg(mode).stdin(Stdio::piped());
+        let mut child = command.spawn().expect("python3 starts");
+        let input = child.stdin.take().expect("piped");
+        child.wait().expect("the first of its two processes ends at once");
+        eventually("the counter is set up", || {
+            (fs::read_to_string(&count).ok()? == "0").then_some(())
+        });
+        Self { _input: input, count, _dir: dir }
+    }
+
+    fn target(&self) -> serde_json::Value {
+        let path = self.count.to_str().expect("UTF-8");
+        json!({ "name": "app", "signal": "SIGHUP", "min_uptime": "0s", "min_interval": "0s",
+                "process": { "cmdline": format!("counter.py {path}") } })
+    }
+
+    fn count(&self) -> String {
+        fs::read_to_string(&self.count).unwrap_or_default()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_generation_signals_a_process_that_catches() {
+    let counter = Counter::start("catch");
+    let run = Run::start(counter.target());
+    for number in 1..=20 {
+        run.publish(number, BootTime::now());
+        run.outcome(number, Outcome::Unknown).await;
+        eventually("the signal is counted", || {
+            (counter.count() == number.to_string()).then_some(())
+        });
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_without_a_handler_is_never_signalled() {
+    for mode in ["plain", "ignore"] {
+        let counter = Counter::start(mode);
+        let run = Run::start(counter.target());
+        run.publish(1, BootTime::now());
+        let status = run.outcome(1, Outcome::Misconfigured).await;
+        assert!(status.owed_since.is_some(), "{status:?}");
+        assert_eq!(counter.count(), "0");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_that_reads_the_signal_from_a_descriptor_is_told() {
+    let counter = Counter::start("block");
+    let run = Run::start(counter.target());
+    run.publish(1, BootTime::now());
+    run.outcome(1, Outcome::Unknown).await;
+    eventually("the signal is counted", || (counter.count() == "1").then_some(()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_that_starts_after_the_flip_needs_no_reload() {
+    let before = BootTime::now();
+    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    let counter = Counter::start("catch");
+    let run = Run::start(counter.target());
+    run.publish(1, before);
+    let status = run.outcome(1, Outcome::Confirmed).await;
+    assert_eq!((status.detail.as_str(), counter.count().as_str()), ("fresh_start", "0"));
+}
+
+/// Answers every request with one status; the thread ends with the test binary.
+fn serve(status: u16) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}/", listener.local_addr().expect("bound"));
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let (mut request, mut chunk) = (Vec::new(), [0; 4096]);
+            while !request.ends_with(b"}") {
+                match stream.read(&mut chunk) {
+                    Ok(read @ 1..) => request.extend_from_slice(&chunk[..read]),
+                    _ => break,
+                }
+            }
+            let answer = format!(
+                "HTTP/1.1 {status} x\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n"
+            );
+            drop(stream.write_all(answer.as_bytes()));
+        }
+    });
+    url
+}
+
+fn endpoint(url: &str) -> serde_json::Value {
+    json!({ "name": "app", "http": { "url": url }, "min_interval": "0s", "tries": 1,
+            "on_reject": "rollback" })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_decides_the_outcome() {
+    let nobody = format!("http://127.0.0.1:{}/", free_port());
+    for (url, outcome) in [
+        (serve(200), Outcome::Confirmed),
+        (serve(302), Outcome::Misconfigured),
+        (serve(503), Outcome::NotUp),
+        (nobody, Outcome::NotUp),
+    ] {
+        let run = Run::start(endpoint(&url));
+        run.publish(1, BootTime::now());
+        run.outcome(1, outcome).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rejection_asks_for_a_rollback() {
+    let mut run = Run::start(endpoint(&serve(422)));
+    run.publish(7, BootTime::now());
+    run.outcome(7, Outcome::Rejected).await;
+    let verdict = run.verdicts.recv().await.expect("a verdict");
+    assert_eq!((verdict.target.as_str(), verdict.generation), ("app", 7));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_exit_status_of_a_program_decides_the_outcome() {
+    for (program, outcome) in [
+        ("true", Outcome::Confirmed),
+        ("false", Outcome::Rejected),
+        ("/nonexistent/program", Outcome::Misconfigured),
+    ] {
+        let run = Run::start(json!({ "name": "app", "exec": [program], "tries": 1 }));
+        run.publish(1, BootTime::now());
+        run.outcome(1, outcome).await;
+    }
+}
+
+/// A real nginx that has left its parent; stopped by its pid file.
+struct Nginx(tempfile::TempDir);
+
+impl Nginx {
+    fn start() -> Self {
+        let nginx = Self(scratch());
+        nginx.configure("");
+        let conf = nginx.0.path().join("nginx.conf");
+        let log = nginx.0.path().join("error.log");
+        let mut command = Command::new("nginx");
+        command.arg("-c").arg(conf).arg("-e").arg(log);
+        assert!(command.status().expect("nginx starts").success());
+        eventually("a pid file", || nginx.pid());
+        nginx
+    }
+
+    fn configure(&self, extra: &str) {
+        let dir = self.0.path().display();
+        let text = format!(
+            "pid {dir}/pid; error_log {dir}/error.log; worker_processes 1;\nevents {{}}\n{extra}\n"
+        );
+        fs::write(self.0.path().join("nginx.conf"), text).expect("written");
+    }
+
+    fn pid(&self) -> Option<i32> {
+        fs::read_to_string(self.0.path().join("pid")).ok()?.trim().parse().ok()
+    }
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        use nix::{sys::signal, unistd::Pid};
+        if let Some(pid) = self.pid() {
+            // It fails only when nginx has ended already.
+            signal::kill(Pid::from_raw(pid), signal::Signal::SIGTERM).unwrap_or_default();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn new_workers_confirm_and_a_bad_file_is_rejected_by_nginx() {
+    let nginx = Nginx::start();
+    let run = Run::start(json!({
+        "name": "app", "signal": "SIGHUP", "min_uptime": "0s", "min_interval": "0s", "tries": 1,
+        "process": { "pid_file": nginx.0.path().join("pid") },
+        "verify": { "workers": "changed", "timeout": "3s" }
+    }));
+    run.publish(1, BootTime::now());
+    run.outcome(1, Outcome::Confirmed).await;
+    nginx.configure("no_such_directive;");
+    run.publish(2, BootTime::now());
+    run.outcome(2, Outcome::Rejected).await;
+}
