@@ -36,7 +36,7 @@ impl ConsulBench {
 
 impl Bench for ConsulBench {
     fn provider(&self, proof_every: Duration) -> Box<dyn Provider> {
-        Box::new(Consul::new(settings(self.server.url())).with_proof_every(proof_every))
+        Box::new(Consul::new(settings(&self.server.url())).with_proof_every(proof_every))
     }
 
     async fn put(&mut self, key: &str, value: &[u8]) {
@@ -81,7 +81,7 @@ fn path(key: &str) -> String {
     format!("{PREFIX}{key}")
 }
 
-fn settings(address: String) -> ConsulSettings {
+fn settings(address: &str) -> ConsulSettings {
     let settings = serde_json::json!({ "address": address, "prefix": PREFIX });
     serde_json::from_value(settings).expect("settings")
 }

@@ -33,7 +33,7 @@ impl Rights {
 
     fn settings(&self) -> ConsulSettings {
         let token_file = Some(self.folder.path().join("token"));
-        ConsulSettings { token_file, ..settings(self.server.url()) }
+        ConsulSettings { token_file, ..settings(&self.server.url()) }
     }
 
     /// Writes a new token into the file; its accessor, for deleting it.
@@ -86,7 +86,7 @@ async fn a_smaller_policy_is_a_doubt_until_the_rights_are_back() {
 #[tokio::test]
 async fn without_a_token_nothing_is_believed_to_be_empty() {
     let rights = Rights::start().await;
-    let mut follower = Follower::new(&Consul::new(settings(rights.server.url())));
+    let mut follower = Follower::new(&Consul::new(settings(&rights.server.url())));
     let first = follower.snapshot().await;
     assert!(first.entries.is_empty());
     assert_eq!(first.doubts, [Doubt::DefaultDeny]);

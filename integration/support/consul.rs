@@ -83,8 +83,7 @@ impl Consul {
         }
         std::fs::write(folder.path().join("consul.json"), config.to_string()).expect("a config");
         let client = providers::http::client(None).expect("certificates").no_proxy();
-        // No connection of the writer is counted as a follower's.
-        let client = client.pool_max_idle_per_host(0).build().expect("a client");
+        let client = client.build().expect("a client");
         Self { folder, port, https, acl, client, process: None }
     }
 

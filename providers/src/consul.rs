@@ -63,3 +63,6 @@ impl Provider for Consul {
         }))
     }
 }
+
+#[cfg(test)]
+mod tests;

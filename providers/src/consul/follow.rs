@@ -82,7 +82,7 @@ impl Following {
     pub(super) async fn next(&mut self) -> Result<Update, ProviderError> {
         loop {
             let told = match self.event().await {
-                Event::Read(Ok(answer)) => self.read(answer),
+                Event::Read(Ok(answer)) => self.read(&answer),
                 Event::Proof(Ok(answer)) => Ok(self.proof(&answer)),
                 Event::Read(Err(error)) | Event::Proof(Err(error)) => Err(error),
             };
@@ -186,7 +186,7 @@ impl Following {
         Some(Update::Current { revision, as_of: answer.started })
     }
 
-    fn read(&mut self, answer: Answer) -> Result<Option<Update>, ProviderError> {
+    fn read(&mut self, answer: &Answer) -> Result<Option<Update>, ProviderError> {
         let asked = self.ask;
         let index = answer.meta.index.unwrap_or(1);
         if let Ask::Behind(behind) = asked {
@@ -198,8 +198,8 @@ impl Following {
                 return Ok(None);
             }
         }
-        let entries = self.entries(&answer)?;
-        let doubts = self.doubts(&answer, index, &entries);
+        let entries = self.entries(answer)?;
+        let doubts = self.doubts(answer, index, &entries);
         let held = self.held.as_ref().map(|held| &held.snapshot);
         let same_content = held.is_some_and(|held| held.entries == entries);
         let same = same_content && held.is_some_and(|held| held.doubts == doubts);
