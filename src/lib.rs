@@ -8,6 +8,7 @@ pub mod config;
 pub mod digest;
 pub mod view;
 pub mod template;
+pub mod format;
 pub mod rendering;
 pub mod generation;
 pub mod journal;
