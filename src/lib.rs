@@ -17,6 +17,7 @@ pub mod view;
 pub mod guard;
 pub mod settle;
 pub mod template;
+pub mod format;
 pub mod rendering;
 pub mod check;
 pub mod publish;
