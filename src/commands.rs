@@ -8,3 +8,11 @@ pub mod render;
 pub mod status;
 
 mod first;
+
+use crate::exit::Failure;
+
+/// `rehup schema`.
+pub fn print_schema(schema: &serde_json::Value) -> Result<(), Failure> {
+    println!("{}", serde_json::to_string_pretty(schema)?);
+    Ok(())
+}

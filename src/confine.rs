@@ -11,6 +11,8 @@ use landlock::{
     path_beneath_rules,
 };
 
+use crate::load::Loader;
+
 /// What is read besides configured paths: name resolution, the machine's boot id, authorities.
 const ALWAYS: [&str; 7] = [
     "/etc/resolv.conf",
@@ -37,6 +39,15 @@ impl Reach {
     /// Whether a configured path is inside: a live edit must not name one outside.
     pub fn covers(&self, path: &Path) -> bool {
         self.read.iter().any(|folder| path.starts_with(folder)) || path.starts_with(&self.write)
+    }
+}
+
+/// Confines the process as its configuration asks at the start. One that is refused now asks for
+/// nothing: what is mended later needs a restart to be confined.
+pub fn at_start(loader: &Loader) -> String {
+    match loader.load() {
+        Ok(accepted) if accepted.config.confine => confine(&accepted.config.reach(&accepted.files)),
+        _ => "off".to_owned(),
     }
 }
 

@@ -171,10 +171,18 @@ impl Engine {
         &self.config
     }
 
-    /// Waits until the newest view was found or made visible.
-    pub async fn rendered(&mut self) {
-        // An error means that the pipeline is gone, which `unexpected_end` tells.
-        drop(self.rendered.wait_for(|count| *count > 0).await);
+    /// Waits until the newest view was found or made visible, or a task ends before that.
+    pub async fn rendered(&mut self) -> Result<(), TaskEnded> {
+        let rendered = async {
+            // An error means that the pipeline is gone, which the other branch tells.
+            if self.rendered.wait_for(|count| *count > 0).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            () = rendered => Ok(()),
+            ended = self.tasks.unexpected_end() => Err(ended),
+        }
     }
 
     /// Waits for a task that ends though nobody asked it to.

@@ -4,6 +4,9 @@
 //! `ARCHITECTURE.md` has the picture and the invariants; the modules stand here in the order of
 //! the flow.
 
+pub mod cli;
+pub mod telemetry;
+pub mod commands;
 pub mod config;
 pub mod load;
 pub mod supervisor;

@@ -1,15 +1,15 @@
 //! Reads the configuration and its templates from disk, and accepts or refuses them as a whole.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use crate::{
-    chain::chain,
-    config::{self, Config, Facts, Loaded, Overrides, Salvaged},
-    digest::Digest,
-    template::TemplateSet,
+    config::{Config, Facts, Mistake, Overrides, Places, Salvaged, follow::read_consistent},
+    digest::{Digest, DigestBuilder},
+    template::{TemplateSet, TemplateText},
 };
 
 /// Where the configuration comes from; the process's environment as it was at the start.
@@ -35,9 +35,12 @@ pub struct Accepted {
     pub digest: Digest,
     /// The file and its template files.
     pub files: Vec<PathBuf>,
+    /// Credential files that are not there yet, one sentence for each.
+    pub missing: Vec<String>,
 }
 
 /// A configuration that cannot be used.
+#[derive(Debug)]
 pub struct Refusal {
     /// One line for each mistake, with place and hint.
     pub mistakes: Vec<String>,
@@ -49,7 +52,102 @@ pub struct Refusal {
 
 impl Loader {
     /// Reads and judges what is on disk now.
-    pub fn load(&self) -> Result<Accepted, Refusal> {
-        todo!()
+    pub fn load(&self) -> Result<Accepted, Box<Refusal>> {
+        let text = self.read()?;
+        let environment = |name: &str| self.environment.get(name).cloned();
+        let parsed = Config::parse(&text, &environment, &self.overrides, &self.facts);
+        let (config, places) =
+            parsed.map_err(|mistakes| self.refuse(&text, &self.at_file(&mistakes), Vec::new()))?;
+        let files: Vec<PathBuf> =
+            config.templates.iter().filter_map(|template| template.file.clone()).collect();
+        let (text, contents) = self.read_with(&files, text, &places)?;
+        let templates = texts(&config, &contents);
+        let mut digest = DigestBuilder::default();
+        digest.part(text.as_bytes());
+        for template in &templates {
+            digest.part(template.text.as_deref().unwrap_or_default().as_bytes());
+        }
+        let sources = config.sources.keys().cloned().collect();
+        let compiled = TemplateSet::compile(templates, &sources, &config.limits);
+        let templates = compiled.map_err(|errors| {
+            let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
+            self.refuse(&text, &errors, files.clone())
+        })?;
+        let missing = self.at_file(&config.missing_files(&places));
+        let files = [vec![self.path.clone()], files].concat();
+        Ok(Accepted { config, templates, digest: digest.finish(), files, missing })
     }
+
+    fn read(&self) -> Result<String, Box<Refusal>> {
+        let bytes = std::fs::read(&self.path).map_err(|error| {
+            let name = self.path.display();
+            self.refuse("", &[format!("{name} cannot be read: {error}")], Vec::new())
+        })?;
+        String::from_utf8(bytes).map_err(|error| {
+            let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+            let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
+            let mistake = Mistake::at(line, "", "this is no text: it has bytes that are not UTF-8");
+            self.refuse("", &self.at_file(&[mistake]), Vec::new())
+        })
+    }
+
+    /// Reads the file once more together with its templates, so that all are of one mount's state.
+    fn read_with(
+        &self,
+        files: &[PathBuf],
+        text: String,
+        places: &Places,
+    ) -> Result<(String, BTreeMap<PathBuf, String>), Box<Refusal>> {
+        if files.is_empty() {
+            return Ok((text, BTreeMap::new()));
+        }
+        let missing: Vec<_> = files.iter().filter(|file| !file.is_file()).collect();
+        if !missing.is_empty() {
+            let mistakes: Vec<_> = missing.iter().map(|file| self.unread(file, places)).collect();
+            return Err(self.refuse(&text, &self.at_file(&mistakes), files.to_vec()));
+        }
+        let all = [vec![self.path.clone()], files.to_vec()].concat();
+        let mut contents = read_consistent(&all).map_err(|error| {
+            self.refuse(&text, &[format!("templates cannot be read: {error}")], files.to_vec())
+        })?;
+        let again = contents.remove(&self.path).unwrap_or_default();
+        if again == text {
+            return Ok((text, contents));
+        }
+        // Swapped between the two reads: the next hint of the watch is on its way.
+        Err(self.refuse(
+            &again,
+            &["the configuration is just being changed".into()],
+            files.to_vec(),
+        ))
+    }
+
+    fn unread(&self, file: &Path, places: &Places) -> Mistake {
+        let what = format!("{} is no file that can be read; is it mounted?", file.display());
+        places.mistake("templates", what)
+    }
+
+    /// Mistakes as lines, with the file's name in front.
+    fn at_file(&self, mistakes: &[Mistake]) -> Vec<String> {
+        let name = self.path.file_name().unwrap_or(self.path.as_os_str()).to_string_lossy();
+        mistakes.iter().map(|mistake| format!("{name}:{mistake}")).collect()
+    }
+
+    fn refuse(&self, text: &str, mistakes: &[String], files: Vec<PathBuf>) -> Box<Refusal> {
+        Box::new(Refusal {
+            mistakes: mistakes.to_vec(),
+            salvaged: Salvaged::from(text, &self.overrides),
+            files: [vec![self.path.clone()], files].concat(),
+        })
+    }
+}
+
+/// Each template with its text.
+fn texts(config: &Config, contents: &BTreeMap<PathBuf, String>) -> Vec<TemplateText> {
+    let text = |template: &crate::config::shape::Template| {
+        let file = template.file.as_ref().and_then(|file| contents.get(file));
+        file.or(template.inline.as_ref()).map(|text| Arc::from(text.as_str()))
+    };
+    let templates = config.templates.iter();
+    templates.map(|it| TemplateText { settings: it.clone(), text: text(it) }).collect()
 }

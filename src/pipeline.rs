@@ -35,8 +35,6 @@ use crate::{
 mod report;
 mod undo;
 
-pub(crate) use report::unix_seconds;
-
 /// How often the pipeline says that it is alive, and looks after the volume.
 const TICK: Duration = Duration::from_secs(15);
 

@@ -21,7 +21,7 @@ use crate::{
     admin::Admin,
     backoff::Backoff,
     chain::chain,
-    config::{Config, follow::ConfigWatch},
+    config::follow::ConfigWatch,
     digest::Digest,
     engine::{Engine, Shared, Targets},
     exit::Failure,
@@ -258,7 +258,7 @@ impl Supervisor {
         self.shared.board.update(|status| status.config_refused = None);
     }
 
-    fn show_refused(&mut self, refusal: Refusal) {
+    fn show_refused(&mut self, refusal: Box<Refusal>) {
         self.watch.set_paths(refusal.files);
         self.show_mistakes(refusal.mistakes);
     }

@@ -13,7 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub async fn check(loader: &Loader, connect: bool) -> Result<(), Failure> {
     let mut accepted = loader.load().map_err(|refusal| Failure::Config(refusal.mistakes))?;
     let config = &accepted.config;
-    let mut mistakes: Vec<String> = config.missing_files();
+    let mut mistakes = accepted.missing.clone();
     println!(
         "configuration: {} sources, {} templates, {} targets",
         config.sources.len(),

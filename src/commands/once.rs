@@ -22,11 +22,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 
 /// Publishes one generation, or finds it published. With a good generation already visible a
 /// failure is a warning, unless `require_fresh`.
-pub async fn once(
-    loader: &Loader,
-    patience: Duration,
-    require_fresh: bool,
-) -> Result<(), Failure> {
+pub async fn once(loader: &Loader, patience: Duration, require_fresh: bool) -> Result<(), Failure> {
     let accepted = match loader.load() {
         Ok(accepted) => accepted,
         Err(refusal) => {
@@ -57,8 +53,7 @@ pub async fn once(
         );
         let mut engine = started.await?;
         let published = tokio::select! {
-            () = engine.rendered() => Ok(()),
-            ended = engine.unexpected_end() => Err(ended.into()),
+            rendered = engine.rendered() => rendered.map_err(Failure::from),
             () = tokio::time::sleep_until(end) => Err(late(&shared, patience)),
             _ = terminate.recv() => Err(Failure::running("stopped before a generation was published")),
         };

@@ -43,12 +43,11 @@ pub async fn render(loader: &Loader, data: Option<&Path>, to: To) -> Result<(), 
             .await
             .map_err(|failures| Failure::running(failures.join("\n")))?,
     };
-    let rendering = accepted.templates.render(&Complete::from_snapshots(snapshots)).map_err(
-        |errors| {
+    let rendering =
+        accepted.templates.render(&Complete::from_snapshots(snapshots)).map_err(|errors| {
             let lines: Vec<_> = errors.iter().map(ToString::to_string).collect();
             Failure::running(lines.join("\n"))
-        },
-    )?;
+        })?;
     match to {
         To::Stdout => print(&rendering)?,
         To::Folder(folder) => write(&rendering, &folder)?,

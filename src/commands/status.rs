@@ -2,12 +2,18 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use crate::{exit::Failure, status::Report};
+use crate::{exit::Failure, load::Loader, status::Report};
 
-/// Asks the running Rehup at `listen` and prints its status, as JSON or for people.
-pub async fn status(listen: SocketAddr, json: bool) -> Result<(), Failure> {
+/// Asks the running Rehup and prints its status, as JSON or for people. A broken configuration
+/// still says where it listens.
+pub async fn status(loader: &Loader, json: bool) -> Result<(), Failure> {
+    let listen = match loader.load() {
+        Ok(accepted) => accepted.config.listen(),
+        Err(refusal) => refusal.salvaged.listen(),
+    };
     let url = format!("http://{}/status", reachable(listen));
-    let client = providers::http::client(None)?.no_proxy().timeout(Duration::from_secs(5)).build()?;
+    let client =
+        providers::http::client(None)?.no_proxy().timeout(Duration::from_secs(5)).build()?;
     let answer = client.get(&url).send().await?.error_for_status()?.bytes().await?;
     if json {
         print!("{}", String::from_utf8_lossy(&answer));

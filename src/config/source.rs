@@ -1,9 +1,16 @@
 //! One source of the configuration: a provider's settings and what the core adds.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use providers::settings::duration;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
+use serde_json::{Map, Value};
+
+use super::{
+    mistake::Mistake,
+    tree::{Node, Value as Tree},
+};
 
 /// One configured use of a provider: exactly one provider key, and what the core adds.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -16,18 +23,84 @@ pub struct Source {
     pub resync: Duration,
 }
 
+/// What the core adds to a provider's settings.
+#[derive(Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct Common {
+    /// Keys without which nothing is published.
+    required: Vec<String>,
+    /// The full re-read, jittered; never off.
+    #[serde(with = "duration")]
+    #[schemars(with = "String", extend("format" = "duration"))]
+    resync: Duration,
+}
+
+impl Default for Common {
+    fn default() -> Self {
+        Self { required: Vec::new(), resync: Duration::from_secs(300) }
+    }
+}
+
+/// What the core adds to a provider's settings, by name.
+const COMMON: [&str; 2] = ["required", "resync"];
+
+/// Sources that name no provider, or several.
+pub(super) fn without_one_provider(file: &Node) -> Vec<Mistake> {
+    let Some(Tree::Map(sources)) = file.get("sources").map(|node| &node.value) else {
+        return Vec::new();
+    };
+    let mut mistakes = Vec::new();
+    for (name, line, source) in sources {
+        let Tree::Map(entries) = &source.value else { continue };
+        let own = entries.iter().filter(|(key, _, _)| !COMMON.contains(&key.as_str()));
+        let what = match own.count() {
+            0 => "it names no provider; write one of consul, etcd, files",
+            1 => continue,
+            _ => "only one of consul, etcd, files can be there",
+        };
+        mistakes.push(Mistake::at(*line, format!("sources.{name}"), what));
+    }
+    mistakes
+}
+
 impl<'de> Deserialize<'de> for Source {
-    fn deserialize<D: serde::Deserializer<'de>>(_d: D) -> Result<Self, D::Error> {
-        todo!("split `required` and `resync` from the provider's key")
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut provider = Map::<String, Value>::deserialize(deserializer)?;
+        let mut common = Map::new();
+        for key in COMMON {
+            common.extend(provider.remove_entry(key));
+        }
+        let common: Common = serde_json::from_value(common.into()).map_err(D::Error::custom)?;
+        let provider = serde_json::from_value(provider.into()).map_err(D::Error::custom)?;
+        Ok(Self { provider, required: common.required, resync: common.resync })
     }
 }
 
 impl JsonSchema for Source {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
+    fn schema_name() -> Cow<'static, str> {
         "Source".into()
     }
 
-    fn json_schema(_generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        todo!("the provider settings' schema with `required` and `resync` beside")
+    /// The provider's keys and the core's side by side, so that a wrong one gets a good hint; that
+    /// there is exactly one provider is a rule.
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut properties = Map::new();
+        let providers = generator.root_schema_for::<providers::Settings>();
+        let variants = providers.get("oneOf").and_then(Value::as_array);
+        for variant in variants.into_iter().flatten() {
+            let own = variant.get("properties").and_then(Value::as_object);
+            properties.extend(own.into_iter().flatten().map(|(key, it)| (key.clone(), it.clone())));
+        }
+        // Puts the providers' definitions into the schema.
+        generator.subschema_for::<providers::Settings>();
+        let common = generator.root_schema_for::<Common>();
+        let own = common.get("properties").and_then(Value::as_object);
+        properties.extend(own.into_iter().flatten().map(|(key, it)| (key.clone(), it.clone())));
+        json_schema!({
+            "type": "object",
+            "description": "One configured use of a provider: exactly one provider key.",
+            "properties": properties,
+            "additionalProperties": false,
+        })
     }
 }

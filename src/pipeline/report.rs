@@ -167,6 +167,6 @@ fn rounded(took: Duration) -> Duration {
     Duration::from_micros(if micros > 1000 { micros / 100 * 100 } else { micros })
 }
 
-pub(crate) fn unix_seconds() -> f64 {
+fn unix_seconds() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
