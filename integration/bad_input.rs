@@ -120,7 +120,7 @@ fn an_unreachable_store_is_tried_for_ever_and_told() {
     app.configure(&yaml);
     app.start().answers("/readyz", 503);
     assert!(app.answers("/freshz", 503).contains("base"));
-    eventually("the log names the source", || app.log().contains("source=base").then_some(()));
+    eventually("the log names the source", || app.log().contains("source=base ").then_some(()));
     assert!(app.stop().success());
     let once = app.run(&["once", "--timeout", "1s"]);
     assert_eq!(once.status.code(), Some(1), "{}", String::from_utf8_lossy(&once.stderr));

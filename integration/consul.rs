@@ -73,7 +73,7 @@ impl Bench for ConsulBench {
 
 impl Store for ConsulBench {
     fn settings(&self) -> Settings {
-        Settings::Consul(settings(self.server.url()))
+        Settings::Consul(settings(&self.server.url()))
     }
 }
 

@@ -61,7 +61,7 @@ async fn each_change_is_one_generation_and_one_signal(mut store: impl Store) {
     for change in 1..=CHANGES {
         store.put("n", change.to_string().as_bytes()).await;
         app.shows("n", &change.to_string());
-        eventually(&format!("change {change} is told; log:\n{}", app.log()), || {
+        eventually(format_args!("change {change} is told; {}", app.tail()), || {
             (counter.count() > change).then_some(())
         });
         assert_eq!(counter.count(), change + 1, "one signal for each generation");

@@ -1,11 +1,17 @@
 //! Real programs as targets: nginx by signal, Prometheus by its reload endpoint.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use crate::support::{app::App, http, nginx::Nginx, patience::eventually, prometheus::Prometheus};
+
+/// In `/proc` a process's start has this grain.
+const TICK: Duration = Duration::from_millis(20);
 
 /// Writes a key of the file source by rename.
 fn put(app: &App, key: &str, value: &str) {
@@ -37,6 +43,9 @@ fn nginx_serves_the_change_and_loses_no_request() {
     ));
     put(&app, "greeting", "hello");
     app.start().ready();
+    // In the same tick of the clock a process counts as older than the flip.
+    let visible = Instant::now();
+    eventually("a tick has passed", || (visible.elapsed() > TICK).then_some(()));
     nginx.start(&app.volume().join("nginx.conf"));
     assert_eq!(nginx.page().as_deref(), Some("hello"));
     let told = app.settles("nginx", "confirmed");
@@ -81,7 +90,7 @@ fn prometheus_confirms_a_good_configuration_and_a_bad_one_is_rolled_back() {
     assert!(prometheus.configuration().contains("scrape_interval: 31s"));
 
     put(&app, "interval", "not a duration");
-    eventually(&format!("the rollback is confirmed; log:\n{}", app.log()), || {
+    eventually(format_args!("the rollback is confirmed; {}", app.tail()), || {
         let status = app.status();
         let target = &status["targets"]["prometheus"];
         let confirmed = target["outcome"] == "confirmed" && target["generation"] == 4;
@@ -99,7 +108,7 @@ fn prometheus_confirms_a_good_configuration_and_a_bad_one_is_rolled_back() {
 }
 
 fn confirmed(app: &App, generation: u64) {
-    eventually(&format!("generation {generation} is confirmed; log:\n{}", app.log()), || {
+    eventually(format_args!("generation {generation} is confirmed; {}", app.tail()), || {
         let target = app.status()["targets"]["prometheus"].clone();
         (target["outcome"] == "confirmed" && target["generation"] == generation).then_some(())
     });

@@ -66,6 +66,7 @@ impl Run {
             verdicts: verdict,
             repeat: wish,
             board: board.clone(),
+            metrics: Arc::default(),
         };
         let shutdown = CancellationToken::new();
         tokio::spawn(reloader.run(shutdown.clone()));

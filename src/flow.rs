@@ -105,7 +105,9 @@ impl Flow {
         self.settle.configure(settle);
         self.rules = rules;
         self.refused = None;
-        self.settle.hurry(now);
+        if self.view.is_complete() {
+            self.settle.hurry(now);
+        }
         for (source, snapshot, reads) in self.guard.held() {
             self.take(&source, Seen { snapshot, reads, at: now }, now);
         }

@@ -261,6 +261,10 @@ impl<R: Recorder> Reloader<R> {
         course.complaint = None;
         self.show(outcome, generation, &report.detail, true);
         self.board.target(&self.target.name, |status| status.owed_since = None);
+        let arrived = self.board.read().generation.filter(|it| it.number == generation);
+        if let Some(arrived) = arrived.and_then(|generation| generation.arrived) {
+            self.metrics.change_to_settled(&self.target.name, arrived.elapsed());
+        }
         if outcome == Outcome::Rejected && self.target.on_reject == OnReject::Rollback {
             let target = self.target.name.clone();
             // It fails only when the pipeline is gone: we are ending too.

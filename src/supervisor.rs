@@ -139,6 +139,7 @@ impl Supervisor {
             biased;
             () = self.shutdown.cancelled() => return false,
             () = self.reread.notified() => self.shared.resyncs.ask_all(),
+            () = self.watch.changed() => {}
         }
         true
     }

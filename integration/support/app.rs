@@ -1,6 +1,7 @@
 //! The built binary as a stranger would start it: a configuration, a volume, an admin port.
 
 use std::{
+    fmt,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{Command, ExitStatus, Output},
@@ -16,10 +17,20 @@ use super::{
 
 /// One Rehup with a folder of its own: configuration, templates, volume.
 pub struct App {
+    // Ends before its folder does.
+    process: Option<Process>,
     folder: tempfile::TempDir,
     listen: SocketAddr,
-    process: Option<Process>,
     starts: usize,
+}
+
+/// The log so far, read when it is printed.
+pub struct Tail<'a>(&'a App);
+
+impl fmt::Display for Tail<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "log:\n{}", self.0.log())
+    }
 }
 
 impl App {
@@ -28,7 +39,7 @@ impl App {
         let folder = scratch();
         std::fs::create_dir(folder.path().join("volume")).expect("a volume");
         let listen = SocketAddr::from(([127, 0, 0, 1], free_port()));
-        Self { folder, listen, process: None, starts: 0 }
+        Self { process: None, folder, listen, starts: 0 }
     }
 
     /// The folder for configuration, templates and whatever a test keeps.
@@ -100,6 +111,11 @@ impl App {
         self.process.as_ref().expect("a started rehup").output()
     }
 
+    /// The same for the message of a failed expectation.
+    pub fn tail(&self) -> Tail<'_> {
+        Tail(self)
+    }
+
     /// Asks the admin endpoint; none while nobody answers.
     pub fn get(&self, path: &str) -> Option<Answer> {
         http::get(self.listen, path)
@@ -108,8 +124,7 @@ impl App {
     /// Waits until the admin endpoint answers `path` with `status`.
     #[track_caller]
     pub fn answers(&self, path: &str, status: u16) -> String {
-        let expected = format!("{path} answers {status}; log:\n{}", self.log());
-        eventually(&expected, || {
+        eventually(format_args!("{path} answers {status}; {}", self.tail()), || {
             self.get(path).filter(|answer| answer.status == status).map(|answer| answer.body)
         })
     }
@@ -123,8 +138,13 @@ impl App {
 
     /// The whole status.
     pub fn status(&self) -> serde_json::Value {
-        let answer = self.get("/status").expect("a running rehup");
-        serde_json::from_str(&answer.body).expect("the status is JSON")
+        self.try_status().expect("a running rehup")
+    }
+
+    /// The whole status, or nothing while nobody answers.
+    pub fn try_status(&self) -> Option<serde_json::Value> {
+        let answer = self.get("/status")?;
+        Some(serde_json::from_str(&answer.body).expect("the status is JSON"))
     }
 
     /// The number of the visible generation, read from the volume; 0 without one.
@@ -143,19 +163,16 @@ impl App {
     /// Waits until a published file has this content.
     #[track_caller]
     pub fn shows(&self, path: &str, content: &str) {
-        let mut seen = None;
-        let expected = format!("{path} shows {content:?}");
-        eventually(&expected, || {
-            seen = self.read(path);
-            (seen.as_deref() == Some(content)).then_some(())
+        eventually(format_args!("{path} shows {content:?}; {}", self.tail()), || {
+            (self.read(path).as_deref() == Some(content)).then_some(())
         });
     }
 
     /// Waits until one target's newest outcome is this.
     #[track_caller]
     pub fn settles(&self, target: &str, outcome: &str) -> serde_json::Value {
-        eventually(&format!("target {target} ends {outcome}; log:\n{}", self.log()), || {
-            let status = self.status()["targets"][target].clone();
+        eventually(format_args!("target {target} ends {outcome}; {}", self.tail()), || {
+            let status = self.try_status()?["targets"][target].clone();
             (status["outcome"] == outcome && status["owed_seconds"].is_null()).then_some(status)
         })
     }

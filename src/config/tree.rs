@@ -37,7 +37,10 @@ pub(super) enum Value {
 
 /// Parses a file. YAML errors end it: after one nothing else can be judged.
 pub(super) fn parse(text: &str) -> Result<Node, Mistake> {
-    serde_saphyr::from_str(text).map_err(|error| {
+    // Of the words that older YAML takes for booleans only `true` and `false` are left: `n` and `on`
+    // are good file names.
+    let options = serde_saphyr::options! { strict_booleans: true };
+    serde_saphyr::from_str_with_options(text, options).map_err(|error| {
         let line = error.location().map_or(1, |at| usize::try_from(at.line()).unwrap_or(1));
         // The rendered error quotes the file, which may hold a secret in an inline template.
         let what = error.without_snippet().to_string();
