@@ -8,7 +8,7 @@ use crate::config::shape::Format;
 
 /// An output that does not parse as its `format`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the output is no {format}{}", place(*.at))]
+#[error("the output is not {format}{}", place(*.at))]
 pub struct NotParsed {
     /// The format's name.
     pub format: &'static str,
@@ -36,7 +36,7 @@ fn json(output: &str) -> Option<Option<(u64, u64)>> {
 }
 
 fn yaml(output: &str) -> Option<Option<(u64, u64)>> {
-    let error = serde_saphyr::from_str::<IgnoredAny>(output).err()?;
+    let error = serde_saphyr::from_multiple::<IgnoredAny>(output).err()?;
     Some(error.location().map(|at| (at.line(), at.column())))
 }
 

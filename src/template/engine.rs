@@ -1,0 +1,231 @@
+//! The engine: templates of one syntax, compiled, and one of them rendered within its bounds.
+//!
+//! Only this module and its filters know MiniJinja's environment.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    sync::Arc,
+};
+
+use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value, syntax::SyntaxConfig};
+use regex_lite::Regex;
+
+use super::{TemplateError, filters, reads::Reads, tree::Branch, trouble::describe};
+use crate::{
+    config::{mistake::nearest, shape},
+    view::Complete,
+};
+
+/// A template as the engine takes it.
+pub(super) struct Source {
+    /// What errors call it.
+    pub(super) name: String,
+    /// Other names that an include may use.
+    pub(super) aliases: Vec<String>,
+    /// Its text.
+    pub(super) text: Arc<str>,
+}
+
+/// Templates of one syntax.
+pub(super) struct Engine {
+    environment: Environment<'static>,
+    /// From an alias to what errors call the template.
+    names: BTreeMap<String, String>,
+}
+
+impl Engine {
+    /// Compiles templates that share their delimiters; every mistake goes into `errors`.
+    pub(super) fn compile(
+        delimiters: &shape::Delimiters,
+        fuel: u64,
+        templates: &[Source],
+        sources: &BTreeSet<String>,
+        errors: &mut Vec<TemplateError>,
+    ) -> Self {
+        let mut engine = Self { environment: environment(fuel), names: BTreeMap::new() };
+        match syntax(delimiters) {
+            Ok(syntax) => engine.environment.set_syntax(syntax),
+            Err(_) => {
+                errors.extend(templates.iter().map(|template| TemplateError {
+                    template: template.name.clone(),
+                    line: None,
+                    message: "the delimiters begin alike or are empty".to_owned(),
+                }));
+                return engine;
+            }
+        }
+        let inclusion = inclusion(delimiters);
+        // Aliases cost a second compilation, so they are made only if any template may want them.
+        let included = templates.iter().any(|template| inclusion.is_match(&template.text));
+        for template in templates {
+            engine.add(&template.name, template, errors);
+            for alias in template.aliases.iter().filter(|_| included) {
+                if !engine.names.contains_key(alias) {
+                    engine.add(alias, template, &mut Vec::new());
+                }
+            }
+        }
+        for template in templates {
+            engine.judge_names(template, sources, errors);
+            engine.judge_inclusions(template, &inclusion, errors);
+        }
+        engine
+    }
+
+    fn add(&mut self, name: &str, template: &Source, errors: &mut Vec<TemplateError>) {
+        self.names.insert(name.to_owned(), template.name.clone());
+        let text = template.text.as_ref().to_owned();
+        if let Err(error) = self.environment.add_template_owned(name.to_owned(), text) {
+            let (message, _, line) = describe(&error, None);
+            errors.push(TemplateError { template: template.name.clone(), line, message });
+        }
+    }
+
+    /// A name that is no source is a slip: strict templates would fail with the first key.
+    fn judge_names(
+        &self,
+        template: &Source,
+        sources: &BTreeSet<String>,
+        errors: &mut Vec<TemplateError>,
+    ) {
+        let Ok(compiled) = self.environment.get_template(&template.name) else { return };
+        let globals: BTreeSet<&str> = self.environment.globals().map(|(name, _)| name).collect();
+        let mut unknown: Vec<String> = compiled
+            .undeclared_variables(false)
+            .into_iter()
+            .filter(|name| !sources.contains(name) && !globals.contains(name.as_str()))
+            .collect();
+        unknown.sort();
+        for name in unknown {
+            let known: Vec<_> = sources.iter().map(String::as_str).collect();
+            let hint = nearest(&name, known.iter().copied())
+                .map(|guess| format!("; did you mean `{guess}`?"))
+                .unwrap_or_default();
+            errors.push(TemplateError {
+                template: template.name.clone(),
+                line: line_of(&template.text, &name),
+                message: format!("there is no source `{name}`, only {}{hint}", known.join(", ")),
+            });
+        }
+    }
+
+    fn judge_inclusions(
+        &self,
+        template: &Source,
+        inclusion: &Regex,
+        errors: &mut Vec<TemplateError>,
+    ) {
+        for found in inclusion.captures_iter(&template.text) {
+            let (Some(whole), Some(name)) = (found.get(0), found.get(1)) else { continue };
+            let optional = template.text[whole.end()..].trim_start().starts_with("ignore missing");
+            if optional || self.names.contains_key(name.as_str()) {
+                continue;
+            }
+            let line = template.text[..whole.start()].matches('\n').count() + 1;
+            errors.push(TemplateError {
+                template: template.name.clone(),
+                line: Some(line),
+                message: format!(
+                    "there is no template `{}` to include; name one by its file name or its `to`",
+                    name.as_str()
+                ),
+            });
+        }
+    }
+
+    /// Renders one template. What it reads is noted in `reads`.
+    pub(super) fn render(
+        &self,
+        name: &str,
+        view: &Complete,
+        reads: &Arc<Reads>,
+        limit: u64,
+    ) -> Result<Vec<u8>, TemplateError> {
+        let context = view.snapshots().iter().map(|(source, snapshot)| {
+            let branch = Branch::root(source, snapshot.entries.clone(), Arc::clone(reads));
+            (source.as_str(), Value::from_object(branch))
+        });
+        let context = Value::from_pairs(context);
+        let mut out = Bounded { bytes: Vec::new(), limit };
+        let rendered = self
+            .environment
+            .get_template(name)
+            .and_then(|template| template.render_captured_to(context, &mut out).map(drop));
+        match rendered {
+            Ok(()) => Ok(out.bytes),
+            Err(error) => {
+                let written = |name: &str| {
+                    self.environment.templates().any(|(_, it)| it.source().contains(name))
+                };
+                let missing = reads.last_missing(written);
+                let (mut message, place, line) = describe(&error, missing);
+                let place = place.and_then(|place| self.names.get(&place));
+                let own = place.is_none_or(|place| place == name);
+                if let (false, Some(place), Some(line)) = (own, place, line) {
+                    message = format!("in {place}:{line}: {message}");
+                }
+                let line = line.filter(|_| own);
+                Err(TemplateError { template: name.to_owned(), line, message })
+            }
+        }
+    }
+}
+
+fn environment(fuel: u64) -> Environment<'static> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_auto_escape_callback(|_| AutoEscape::None);
+    environment.set_fuel(Some(fuel));
+    filters::install(&mut environment);
+    environment
+}
+
+/// Tags on lines of their own leave nothing behind, and the last line end stays.
+fn syntax(delimiters: &shape::Delimiters) -> Result<SyntaxConfig, minijinja::Error> {
+    let mut builder = SyntaxConfig::builder();
+    builder.trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true);
+    if let Some([open, close]) = delimiters.block.clone() {
+        builder.block_delimiters(open, close);
+    }
+    if let Some([open, close]) = delimiters.variable.clone() {
+        builder.variable_delimiters(open, close);
+    }
+    if let Some([open, close]) = delimiters.comment.clone() {
+        builder.comment_delimiters(open, close);
+    }
+    builder.build()
+}
+
+/// A tag that names another template literally.
+fn inclusion(delimiters: &shape::Delimiters) -> Regex {
+    let open = delimiters.block.as_ref().map_or("{%", |[open, _]| open.as_str());
+    let tag = r#"[-+]?\s*(?:include|import|extends|from)\s+["']([^"']+)["']"#;
+    Regex::new(&format!("{}{tag}", regex_lite::escape(open))).expect("an escaped literal and a tag")
+}
+
+/// The line on which a name is used first.
+fn line_of(text: &str, name: &str) -> Option<usize> {
+    let word = Regex::new(&format!(r"\b{}\b", regex_lite::escape(name))).ok()?;
+    text.lines().position(|line| word.is_match(line)).map(|line| line + 1)
+}
+
+/// Bytes up to a limit.
+struct Bounded {
+    bytes: Vec<u8>,
+    limit: u64,
+}
+
+impl io::Write for Bounded {
+    fn write(&mut self, part: &[u8]) -> io::Result<usize> {
+        if (self.bytes.len() + part.len()) as u64 > self.limit {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.bytes.extend_from_slice(part);
+        Ok(part.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,60 @@
+//! What went wrong in a template, in words that never hold a value.
+//!
+//! The engine's own messages may quote operands, so only their kind is told.
+
+use minijinja::{Error, ErrorKind};
+
+/// A message of ours, which holds no value.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Trouble(pub(super) String);
+
+/// The words for an engine's error, and the deepest template and line that it names. `missing` is
+/// the last key that was not there.
+pub(super) fn describe(
+    error: &Error,
+    missing: Option<String>,
+) -> (String, Option<String>, Option<usize>) {
+    let mut deepest = error;
+    let mut ours = None;
+    let mut next = std::error::Error::source(error);
+    while let Some(below) = next {
+        if let Some(trouble) = below.downcast_ref::<Trouble>() {
+            ours = Some(trouble.0.clone());
+        }
+        if let Some(below) = below.downcast_ref::<Error>() {
+            deepest = below;
+        }
+        next = below.source();
+    }
+    let words = ours.unwrap_or_else(|| words(deepest, missing));
+    let (name, line) = if deepest.line().is_some() {
+        (deepest.name(), deepest.line())
+    } else {
+        (error.name(), error.line())
+    };
+    (words, name.map(str::to_owned), line)
+}
+
+fn words(error: &Error, missing: Option<String>) -> String {
+    // These quote the template and nothing else.
+    let quoted = error.detail().unwrap_or_default();
+    match error.kind() {
+        ErrorKind::UndefinedError => match missing {
+            Some(key) => format!("there is no {key}"),
+            None => "something is not defined".to_owned(),
+        },
+        ErrorKind::SyntaxError => format!("syntax error: {quoted}"),
+        ErrorKind::TemplateNotFound => {
+            "there is no such template; include one by its file name or its `to`".to_owned()
+        }
+        ErrorKind::UnknownFilter => format!("there is no such filter: {quoted}"),
+        ErrorKind::UnknownTest => format!("there is no such test: {quoted}"),
+        ErrorKind::UnknownFunction => format!("there is no such function: {quoted}"),
+        ErrorKind::UnknownMethod => "there is no such method".to_owned(),
+        ErrorKind::OutOfFuel => "it took more instructions than limits.fuel".to_owned(),
+        ErrorKind::WriteFailure => "its output is larger than limits.file".to_owned(),
+        ErrorKind::InvalidOperation => "an operation or filter does not fit its input".to_owned(),
+        kind => format!("{kind:?}: an operation or filter does not fit its input"),
+    }
+}
