@@ -2,12 +2,16 @@
 //! and no reader ever sees half of it.
 
 use std::{
+    mem::MaybeUninit,
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
+
+use providers::conformance::Bench as _;
+use rustix::fs::inotify;
 
 use crate::{
     consul::ConsulBench,
@@ -93,6 +97,93 @@ async fn transactions_are_never_torn(mut store: impl Store) {
     assert!(reads > 0 && torn.is_empty(), "{reads} reads, torn: {torn:?}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_template_waits_for_all_three_stores() {
+    let (mut etcd, mut consul, mut files) =
+        (EtcdBench::start(Version::Current).await, ConsulBench::start().await, Mounted::new());
+    let mut app = App::new();
+    let (one, two, three) = ("{{ flags.n }}", "{{ app.n }}", "{{ base.n }}");
+    app.configure(format!(
+        "sources: {{ flags: {}, app: {}, base: {} }}\n\
+         templates: [{{ inline: \"{one}{two}{three}\", to: n }}]\n\
+         settle: off\n",
+        etcd.source(),
+        consul.source(),
+        files.source()
+    ));
+    etcd.put("n", b"1").await;
+    consul.put("n", b"2").await;
+    app.start();
+    for answered in ["flags", "app"] {
+        eventually(format_args!("{answered} has answered; {}", app.tail()), || {
+            (app.try_status()?["sources"][answered]["keys"] == 1).then_some(())
+        });
+    }
+    app.answers("/readyz", 503);
+    assert!(app.read("n").is_none(), "nothing is published before all have answered");
+    files.put("n", b"3").await;
+    app.ready().shows("n", "123");
+    assert_eq!(app.generation(), 1);
+    consul.put("n", b"4").await;
+    app.shows("n", "143");
+    etcd.put("n", b"5").await;
+    app.shows("n", "543");
+    assert_eq!(app.generation(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_watcher_made_for_mounted_volumes_sees_every_generation() {
+    let (mut app, mut store) = (App::new(), Mounted::new());
+    store.put("n", b"0").await;
+    app.configure(format!(
+        "sources: {{ app: {} }}\ntemplates: [{{ inline: \"{{{{ app.n }}}}\", to: n }}]\nsettle: off\n",
+        store.source()
+    ));
+    app.start().ready();
+    let flips = FlipWatcher::start(&app.volume());
+    for change in 1..=CHANGES {
+        store.put("n", change.to_string().as_bytes()).await;
+        app.shows("n", &change.to_string());
+        eventually(format_args!("flip {change} is seen"), || {
+            (flips.count() >= change).then_some(())
+        });
+    }
+    assert_eq!(flips.count(), CHANGES, "one flip for each generation");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn plain_files_change_one_by_one_for_programs_that_refuse_links() {
+    let (mut app, mut store, counter) = (App::new(), Mounted::new(), Counter::start());
+    store.put("n", b"0").await;
+    let configuration = |templates: &str| {
+        format!(
+            "sources: {{ app: {} }}\ntemplates: [{templates}]\n\
+             settle: off\noutput: {{ layout: files }}\n\
+             targets: [{{ name: main, signal: SIGHUP, {}, min_interval: 0s, min_uptime: 0s }}]\n",
+            store.source(),
+            counter.process_yaml()
+        )
+    };
+    let one = "{ inline: \"{{ app.n }}\", to: deep/n }";
+    let two = format!("{one}, {{ inline: two, to: second }}");
+    app.configure(configuration(&two));
+    app.start().ready().shows("deep/n", "0");
+    eventually("the first generation is told", || (counter.count() == 1).then_some(()));
+    app.configure(configuration(one));
+    eventually("what is gone is deleted", || app.read("second").is_none().then_some(()));
+    eventually("that is told", || (counter.count() == 2).then_some(()));
+    for change in 1..=20 {
+        store.put("n", change.to_string().as_bytes()).await;
+        app.shows("deep/n", &change.to_string());
+        eventually("the change is told", || (counter.count() > change + 1).then_some(()));
+    }
+    let file = std::fs::symlink_metadata(app.volume().join("deep/n")).expect("a file");
+    assert!(file.is_file(), "it is no link");
+    assert!(app.stop().success());
+    app.start().answers("/freshz", 200);
+    assert_eq!(counter.count(), 22, "a restart tells nothing again");
+}
+
 /// Reads one published file over and over and counts how often it was not there.
 struct PlainReader {
     stop: Arc<AtomicBool>,
@@ -152,5 +243,33 @@ impl PairReader {
     fn end(self) -> (usize, Vec<String>) {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join().expect("the reader")
+    }
+}
+
+/// Counts how often `..data` is renamed into place, as watchers of mounted ConfigMaps do.
+struct FlipWatcher {
+    count: Arc<AtomicUsize>,
+}
+
+impl FlipWatcher {
+    fn start(volume: &Path) -> Self {
+        let inotify = inotify::init(inotify::CreateFlags::CLOEXEC).expect("an inotify instance");
+        inotify::add_watch(&inotify, volume, inotify::WatchFlags::MOVED_TO).expect("a watch");
+        let count = Arc::new(AtomicUsize::new(0));
+        let seen = Arc::clone(&count);
+        // It ends with the test's process: a read that waits cannot be asked to stop.
+        std::thread::spawn(move || {
+            let mut buffer = [MaybeUninit::uninit(); 4096];
+            let mut events = inotify::Reader::new(inotify, &mut buffer);
+            while let Ok(event) = events.next() {
+                let is_flip = event.file_name().is_some_and(|name| name.to_bytes() == b"..data");
+                seen.fetch_add(usize::from(is_flip), Ordering::Relaxed);
+            }
+        });
+        Self { count }
+    }
+
+    fn count(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
     }
 }

@@ -1,6 +1,7 @@
 //! Tests against real servers and real processes; the module list and nothing else.
 
 #![expect(clippy::disallowed_methods, reason = "tests start processes and poll conditions")]
+#![expect(clippy::print_stderr, reason = "a failed test tells what its processes printed")]
 #![allow(unreachable_pub, reason = "a test binary has no outside")]
 
 mod bad_input;
@@ -9,6 +10,7 @@ mod delivery;
 mod etcd;
 mod files;
 mod lifecycle;
+mod operator;
 mod publish;
 mod real;
 mod support;

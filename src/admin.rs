@@ -142,10 +142,10 @@ async fn reload(
 ) -> (StatusCode, String) {
     let special = wish.target.is_some() || wish.accept.is_some() || wish.unquarantine.is_some();
     let loopback = peer.ip().to_canonical().is_loopback();
-    if special || !loopback {
-        if let Err(refusal) = admin.authorize(&headers) {
-            return refusal;
-        }
+    if (special || !loopback)
+        && let Err(refusal) = admin.authorize(&headers)
+    {
+        return refusal;
     }
     if let Some(target) = wish.target {
         return answer(admin.repeats.ask(&target), "the reload is owed again", "no such target");

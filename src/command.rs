@@ -68,10 +68,10 @@ impl Drop for Group {
     fn drop(&mut self) {
         // Once the leader was waited for its number may be somebody else's; its own children, if
         // it left any, are then on their own.
-        if let Some(leader) = self.0.id().and_then(|id| i32::try_from(id).ok()) {
-            if let Err(error) = killpg(Pid::from_raw(leader), Signal::SIGKILL) {
-                tracing::debug!(%error, "the process group is gone already");
-            }
+        if let Some(leader) = self.0.id().and_then(|id| i32::try_from(id).ok())
+            && let Err(error) = killpg(Pid::from_raw(leader), Signal::SIGKILL)
+        {
+            tracing::debug!(%error, "the process group is gone already");
         }
     }
 }

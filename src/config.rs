@@ -287,10 +287,7 @@ impl Salvaged {
     pub fn volume(&self) -> Option<VolumeOptions> {
         let defaults = shape::Output::default();
         let path = self.output.clone()?;
-        let found = || match path.join("..data").is_symlink() {
-            true => Layout::Set,
-            false => Layout::Files,
-        };
+        let found = || if path.join("..data").is_symlink() { Layout::Set } else { Layout::Files };
         Some(VolumeOptions {
             layout: self.layout.unwrap_or_else(found),
             path,

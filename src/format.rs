@@ -22,30 +22,33 @@ fn place(at: Option<(u64, u64)>) -> String {
 
 /// Checks that `output` parses as `format`.
 pub fn check(format: Format, output: &str) -> Result<(), NotParsed> {
-    let (format, failed) = match format {
+    let (format, parsed) = match format {
         Format::Json => ("JSON", json(output)),
         Format::Yaml => ("YAML", yaml(output)),
         Format::Toml => ("TOML", toml(output)),
     };
-    failed.map_or(Ok(()), |at| Err(NotParsed { format, at }))
+    parsed.map_err(|at| NotParsed { format, at })
 }
 
-fn json(output: &str) -> Option<Option<(u64, u64)>> {
-    let error = serde_json::from_str::<IgnoredAny>(output).err()?;
-    Some(Some((error.line() as u64, error.column() as u64)))
+/// Where a parser stopped, if it tells.
+type Place = Option<(u64, u64)>;
+
+fn json(output: &str) -> Result<(), Place> {
+    let place = |error: serde_json::Error| Some((error.line() as u64, error.column() as u64));
+    serde_json::from_str::<IgnoredAny>(output).map(drop).map_err(place)
 }
 
-fn yaml(output: &str) -> Option<Option<(u64, u64)>> {
-    let error = serde_saphyr::from_multiple::<IgnoredAny>(output).err()?;
-    Some(error.location().map(|at| (at.line(), at.column())))
+fn yaml(output: &str) -> Result<(), Place> {
+    let place = |error: serde_saphyr::Error| error.location().map(|at| (at.line(), at.column()));
+    serde_saphyr::from_multiple::<IgnoredAny>(output).map(drop).map_err(place)
 }
 
-fn toml(output: &str) -> Option<Option<(u64, u64)>> {
-    let error = toml::from_str::<toml::Table>(output).err()?;
-    let before = error.span().and_then(|span| output.get(..span.start));
-    Some(before.map(|before| {
+fn toml(output: &str) -> Result<(), Place> {
+    let place = |error: toml::de::Error| {
+        let before = output.get(..error.span()?.start)?;
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-        (line as u64, column as u64)
-    }))
+        Some((line as u64, column as u64))
+    };
+    toml::from_str::<toml::Table>(output).map(drop).map_err(place)
 }

@@ -85,7 +85,7 @@ impl Loader {
         })?;
         String::from_utf8(bytes).map_err(|error| {
             let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-            let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
+            let line = valid.split(|byte| *byte == b'\n').count();
             let mistake = Mistake::at(line, "", "this is no text: it has bytes that are not UTF-8");
             self.refuse("", &self.at_file(&[mistake]), Vec::new())
         })
@@ -103,7 +103,7 @@ impl Loader {
         }
         let missing: Vec<_> = files.iter().filter(|file| !file.is_file()).collect();
         if !missing.is_empty() {
-            let mistakes: Vec<_> = missing.iter().map(|file| self.unread(file, places)).collect();
+            let mistakes: Vec<_> = missing.iter().map(|file| unread(file, places)).collect();
             return Err(self.refuse(&text, &self.at_file(&mistakes), files.to_vec()));
         }
         let all = [vec![self.path.clone()], files.to_vec()].concat();
@@ -122,17 +122,13 @@ impl Loader {
         ))
     }
 
-    fn unread(&self, file: &Path, places: &Places) -> Mistake {
-        let what = format!("{} is no file that can be read; is it mounted?", file.display());
-        places.mistake("templates", what)
-    }
-
     /// Mistakes as lines, with the file's name in front.
     fn at_file(&self, mistakes: &[Mistake]) -> Vec<String> {
         let name = self.path.file_name().unwrap_or(self.path.as_os_str()).to_string_lossy();
         mistakes.iter().map(|mistake| format!("{name}:{mistake}")).collect()
     }
 
+    #[expect(clippy::unnecessary_box_returns, reason = "it is returned as an error, which is big")]
     fn refuse(&self, text: &str, mistakes: &[String], files: Vec<PathBuf>) -> Box<Refusal> {
         Box::new(Refusal {
             mistakes: mistakes.to_vec(),
@@ -140,6 +136,11 @@ impl Loader {
             files: [vec![self.path.clone()], files].concat(),
         })
     }
+}
+
+fn unread(file: &Path, places: &Places) -> Mistake {
+    let what = format!("{} is no file that can be read; is it mounted?", file.display());
+    places.mistake("templates", what)
 }
 
 /// Each template with its text.

@@ -1,4 +1,4 @@
-//! Every metric: names, types, help texts, in OpenMetrics text.
+//! Every metric: names, types, help texts, in `OpenMetrics` text.
 //!
 //! Gauges are set from the status when somebody scrapes; only durations are kept here. Labels are
 //! configured names and fixed words, never keys.

@@ -131,7 +131,7 @@ pub struct Pipeline {
 /// What woke the pipeline.
 enum Event {
     Arrival,
-    Plan(Plan),
+    Plan(Box<Plan>),
     Command(Command),
     Verdict(Verdict),
     Due,
@@ -168,7 +168,7 @@ impl Pipeline {
                 Event::Shutdown => return,
                 Event::Arrival => self.take_arrivals(),
                 Event::Plan(plan) => {
-                    self.plan = plan;
+                    self.plan = *plan;
                     self.reconfigure();
                 }
                 Event::Command(command) => self.obey(command).await,
@@ -196,7 +196,7 @@ impl Pipeline {
         tokio::select! {
             biased;
             () = shutdown.cancelled() => Event::Shutdown,
-            Some(plan) = wires.plans.recv() => Event::Plan(plan),
+            Some(plan) = wires.plans.recv() => Event::Plan(Box::new(plan)),
             Some(command) = wires.commands.recv() => Event::Command(command),
             Some(verdict) = wires.verdicts.recv() => Event::Verdict(verdict),
             () = wires.inbox.arrival() => Event::Arrival,

@@ -119,13 +119,13 @@ impl Supervisor {
                 Err(refusal) => refusal,
             };
             let options = refusal.salvaged.volume();
-            let visible = options.as_ref().and_then(|options| Volume::glance(options));
+            let visible = options.as_ref().and_then(Volume::glance);
             let (Some(visible), Some(options)) = (visible, options) else {
                 return Err(Failure::Config(refusal.mistakes));
             };
             self.show_glance(&visible);
             let listen = refusal.salvaged.listen();
-            self.show_refused(refusal);
+            self.show_refused(*refusal);
             self.listen(listen, &options).await?;
             if !self.edited().await {
                 return Ok(None);
@@ -164,12 +164,13 @@ impl Supervisor {
         };
         let admin = self.admin.clone();
         self.tasks.start_waiting("admin", |stop| async move {
-            let listener = match bound {
-                Some(listener) => listener,
-                None => tokio::select! {
+            let listener = if let Some(listener) = bound {
+                listener
+            } else {
+                tokio::select! {
                     () = stop.cancelled() => return,
                     listener = bind(at) => listener,
-                },
+                }
             };
             admin.serve(listener, stop).await;
         });
@@ -200,9 +201,10 @@ impl Supervisor {
                 None if locked && started.elapsed() < LOCK_PATIENCE => {}
                 None => return Err(error.into()),
             }
-            let (cause, pause) = match locked {
-                true => (Cause::Lock, LOCK_PAUSE),
-                false => (Cause::Publish, backoff.next(None)),
+            let (cause, pause) = if locked {
+                (Cause::Lock, LOCK_PAUSE)
+            } else {
+                (Cause::Publish, backoff.next(None))
             };
             self.show_waiting(cause, &error);
             tokio::select! {
@@ -240,7 +242,7 @@ impl Supervisor {
                     engine.apply(accepted).await?;
                     tracing::info!("configuration taken over");
                 }
-                Err(refusal) => self.show_refused(refusal),
+                Err(refusal) => self.show_refused(*refusal),
             }
         }
     }
@@ -259,7 +261,7 @@ impl Supervisor {
         self.shared.board.update(|status| status.config_refused = None);
     }
 
-    fn show_refused(&mut self, refusal: Box<Refusal>) {
+    fn show_refused(&mut self, refusal: Refusal) {
         self.watch.set_paths(refusal.files);
         self.show_mistakes(refusal.mistakes);
     }

@@ -61,7 +61,7 @@ async fn proven_under_load(version: Version) {
     let server = Server::start(version).await;
     let mut writer = server.client().await;
     let mut follower = follow(settings(&server), OFTEN);
-    let writes = async {
+    let busy = async {
         for n in 0_u32.. {
             let key = path(&(n % 7).to_string());
             if n % 3 == 0 {
@@ -82,7 +82,7 @@ async fn proven_under_load(version: Version) {
         }
     };
     tokio::select! {
-        () = writes => {}
+        () = busy => {}
         () = proofs => {}
     }
 }

@@ -85,11 +85,6 @@ impl Endpoint {
         format!("http://{}{path}", self.at)
     }
 
-    /// Where it listens.
-    pub fn at(&self) -> SocketAddr {
-        self.at
-    }
-
     /// Answers otherwise from now on.
     pub fn turn(&self, manner: Manner) {
         *self.shared.manner.lock().expect("a manner") = manner;

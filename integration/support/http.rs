@@ -26,7 +26,8 @@ pub fn post(at: SocketAddr, path: &str, headers: &[&str]) -> Option<Answer> {
 fn request(at: SocketAddr, method: &str, path: &str, headers: &[&str]) -> Option<Answer> {
     let mut stream = TcpStream::connect_timeout(&at, Duration::from_secs(5)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
-    let headers: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
+    let headers = headers.join("\r\n");
+    let headers = if headers.is_empty() { headers } else { headers + "\r\n" };
     write!(
         stream,
         "{method} {path} HTTP/1.1\r\nhost: {at}\r\nconnection: close\r\ncontent-length: 0\r\n{headers}\r\n"

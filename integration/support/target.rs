@@ -63,11 +63,6 @@ impl Counter {
     pub fn count(&self) -> usize {
         std::fs::read(self.folder.path().join("signals")).map_or(0, |log| log.len())
     }
-
-    /// Its process.
-    pub fn process(&mut self) -> &mut Process {
-        &mut self.process
-    }
 }
 
 /// The compiled program: Rust's own linker is a C compiler.

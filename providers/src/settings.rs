@@ -45,8 +45,12 @@ impl Settings {
             Self::Etcd(settings) => Ok(Box::new(crate::etcd::Etcd::new(settings.clone()))),
             #[cfg(feature = "files")]
             Self::Files(settings) => Ok(Box::new(crate::files::Files::new(settings.clone()))),
-            #[allow(unreachable_patterns, reason = "reached when a feature is off")]
-            other => Err(NotBuilt(other.provider())),
+            #[cfg(not(feature = "consul"))]
+            Self::Consul(_) => Err(NotBuilt("consul")),
+            #[cfg(not(feature = "etcd"))]
+            Self::Etcd(_) => Err(NotBuilt("etcd")),
+            #[cfg(not(feature = "files"))]
+            Self::Files(_) => Err(NotBuilt("files")),
         }
     }
 }
@@ -178,7 +182,6 @@ fn default_max_bytes() -> u64 {
 /// The shape of a size in the schema: a number of bytes or text with a unit.
 #[derive(JsonSchema)]
 #[serde(untagged)]
-#[allow(dead_code, reason = "only its schema is used")]
 pub enum SizeShape {
     /// Bytes.
     Number(u64),
@@ -255,7 +258,6 @@ pub mod size {
     }
 
     /// For `serde(with)`.
-    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
     pub fn serialize<S: Serializer>(value: &u64, s: S) -> Result<S::Ok, S::Error> {
         s.serialize_u64(*value)
     }

@@ -85,7 +85,7 @@ fn old_is_good_enough(
     require_fresh: bool,
     failure: Failure,
 ) -> Result<(), Failure> {
-    let visible = options.and_then(|options| Volume::glance(options));
+    let visible = options.and_then(Volume::glance);
     match visible {
         Some(visible) if !require_fresh => {
             for line in failure.lines() {

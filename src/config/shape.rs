@@ -509,7 +509,6 @@ pub struct StatusRange {
 /// The shape of a status in the schema.
 #[derive(JsonSchema)]
 #[serde(untagged)]
-#[allow(dead_code, reason = "only its schema is used")]
 pub enum StatusShape {
     /// One status.
     Number(u16),
@@ -641,6 +640,7 @@ pub enum Workers {
 /// Probes, metrics and status.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[derive(Default)]
 pub struct Admin {
     /// Where to listen; also by `--listen` and `REHUP_LISTEN`.
     #[schemars(with = "String")]
@@ -648,12 +648,6 @@ pub struct Admin {
     /// The token of the operator's calls.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_file: Option<PathBuf>,
-}
-
-impl Default for Admin {
-    fn default() -> Self {
-        Self { listen: None, token_file: None }
-    }
 }
 
 fn seconds<const N: u64>() -> Duration {

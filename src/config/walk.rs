@@ -177,31 +177,27 @@ impl<'a> Walk<'a> {
         schema: &'a Json,
         path: &str,
     ) -> Json {
-        let none = Map::new();
-        let properties = schema.get("properties").and_then(Json::as_object).unwrap_or(&none);
+        let nothing = Map::new();
+        let properties = schema.get("properties").and_then(Json::as_object).unwrap_or(&nothing);
         let others = schema.get("additionalProperties").filter(|others| others.is_object());
         let mut right = Map::new();
         for (key, line, value) in entries {
             let at = below(path, key);
             // `properties` may be the empty map of this function, so it is looked up again.
             let known = schema.get("properties").and_then(|properties| properties.get(key));
-            match known.or(others) {
-                Some(schema) => {
-                    if let Some(value) = self.node(value, schema, &at) {
-                        right.insert(key.clone(), value);
-                    }
+            if let Some(schema) = known.or(others) {
+                if let Some(value) = self.node(value, schema, &at) {
+                    right.insert(key.clone(), value);
                 }
-                None => {
-                    let guess = nearest(key, properties.keys().map(String::as_str));
-                    let hint = match guess {
-                        Some(guess) => format!("; did you mean `{guess}`?"),
-                        None => {
-                            let known: Vec<_> = properties.keys().map(String::as_str).collect();
-                            format!("; known are {}", known.join(", "))
-                        }
-                    };
-                    self.mistake(*line, &at, format!("there is no such key{hint}"));
-                }
+            } else {
+                let guess = nearest(key, properties.keys().map(String::as_str));
+                let hint = if let Some(guess) = guess {
+                    format!("; did you mean `{guess}`?")
+                } else {
+                    let known: Vec<_> = properties.keys().map(String::as_str).collect();
+                    format!("; known are {}", known.join(", "))
+                };
+                self.mistake(*line, &at, format!("there is no such key{hint}"));
             }
         }
         for key in schema.get("required").and_then(Json::as_array).into_iter().flatten() {

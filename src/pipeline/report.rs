@@ -155,7 +155,8 @@ impl Pipeline {
 
 /// Paths in a log line.
 fn names(paths: &[OutputPath]) -> String {
-    let named: Vec<_> = paths.iter().take(NAMED).map(|path| path.as_str()).collect();
+    let named: Vec<_> =
+        paths.iter().take(NAMED).map(super::super::rendering::OutputPath::as_str).collect();
     let more = paths.len().saturating_sub(NAMED);
     let more = if more > 0 { format!(",+{more}") } else { String::new() };
     format!("{}{more}", named.join(","))

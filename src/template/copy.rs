@@ -53,8 +53,9 @@ impl Copied {
             return false;
         }
         old.entries.diff(&new.entries).any(|item| match item {
-            DiffItem::Add(key, _) | DiffItem::Remove(key, _) => self.takes(key.as_str()),
-            DiffItem::Update { new: (key, _), .. } => self.takes(key.as_str()),
+            DiffItem::Add(key, _)
+            | DiffItem::Remove(key, _)
+            | DiffItem::Update { new: (key, _), .. } => self.takes(key.as_str()),
         })
     }
 

@@ -44,16 +44,15 @@ impl Engine {
         errors: &mut Vec<TemplateError>,
     ) -> Self {
         let mut engine = Self { environment: environment(fuel), names: BTreeMap::new() };
-        match syntax(delimiters) {
-            Ok(syntax) => engine.environment.set_syntax(syntax),
-            Err(_) => {
-                errors.extend(templates.iter().map(|template| TemplateError {
-                    template: template.name.clone(),
-                    line: None,
-                    message: "the delimiters begin alike or are empty".to_owned(),
-                }));
-                return engine;
-            }
+        if let Ok(syntax) = syntax(delimiters) {
+            engine.environment.set_syntax(syntax)
+        } else {
+            errors.extend(templates.iter().map(|template| TemplateError {
+                template: template.name.clone(),
+                line: None,
+                message: "the delimiters begin alike or are empty".to_owned(),
+            }));
+            return engine;
         }
         let inclusion = inclusion(delimiters);
         // Aliases cost a second compilation, so they are made only if any template may want them.

@@ -98,7 +98,8 @@ fn b64decode(value: &Value) -> Result<String, Error> {
 
 fn sha256(value: &Value) -> Result<String, Error> {
     let digest = Sha256::digest(text("sha256", value)?.as_bytes());
-    Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+    let hex = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or('0');
+    Ok(digest.iter().flat_map(|byte| [hex(byte >> 4), hex(byte & 15)]).collect())
 }
 
 /// For a shell: one word, whatever it holds.
