@@ -11,5 +11,6 @@ mod files;
 mod lifecycle;
 mod publish;
 mod real;
+mod tidy;
 mod support;
 mod reload;
