@@ -2,7 +2,11 @@
 
 use std::{os::unix::fs::PermissionsExt, process::Output};
 
-use crate::support::{app::App, patience::eventually, process::free_port};
+use crate::support::{
+    app::{self, App},
+    patience::eventually,
+    process::free_port,
+};
 
 /// A configuration that is right but for what a case changes.
 const GOOD: &str = "\
@@ -189,7 +193,7 @@ fn read_only_mount() {
     let volume = app.volume().display().to_string();
     let script = format!("mount -t tmpfs -o ro none {volume} && exec \"$0\" run");
     let mut command = std::process::Command::new("unshare");
-    command.args(["--mount", "sh", "-c", &script]).arg(env!("CARGO_BIN_EXE_rehup"));
+    command.args(["--mount", "sh", "-c", &script]).arg(app::program());
     command.envs(app.command(&[]).get_envs().filter_map(|(name, value)| Some((name, value?))));
     let output = command.output().expect("unshare of util-linux");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();

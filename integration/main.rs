@@ -13,5 +13,6 @@ mod lifecycle;
 mod operator;
 mod publish;
 mod real;
+mod tidy;
 mod support;
 mod reload;

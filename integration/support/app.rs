@@ -27,6 +27,12 @@ pub struct App {
 /// The log so far, read when it is printed.
 pub struct Tail<'a>(&'a App);
 
+/// The binary under test: `REHUP`, as `make test` sets it to the release build, or the one that
+/// Cargo built beside this test.
+pub fn program() -> PathBuf {
+    std::env::var_os("REHUP").map_or_else(|| env!("CARGO_BIN_EXE_rehup").into(), PathBuf::from)
+}
+
 impl fmt::Display for Tail<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "log:\n{}", self.0.log())
@@ -71,7 +77,7 @@ impl App {
 
     /// A command of the binary, with configuration, volume and admin port in its environment.
     pub fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_rehup"));
+        let mut command = Command::new(program());
         command.args(words);
         self.environment(&mut command);
         command
@@ -96,7 +102,7 @@ impl App {
         self.starts += 1;
         let log = self.folder.path().join(format!("log-{}", self.starts));
         let environment = |command: &mut Command| self.environment(command);
-        let process = Process::start(env!("CARGO_BIN_EXE_rehup"), ["run"], &log, environment);
+        let process = Process::start(program(), ["run"], &log, environment);
         self.process = Some(process);
         self
     }

@@ -1,0 +1,50 @@
+# The commands of the README. Each sets up what it needs: as root through apt, otherwise it says
+# what is missing. Rust and make must be there, and Go for the stores' test servers.
+
+.PHONY: demo test lint fmt clippy docs deny advisories
+
+# Shows a change on its way from a store to a running nginx. `make demo STORE=etcd` or
+# `STORE=consul` follow a real store instead of a folder.
+STORE ?= files
+demo:
+	@integration/demo/run.sh $(STORE)
+
+# Every test there is, on real servers and the release build.
+test:
+	@integration/test.sh
+
+# Everything that reads the code without running it.
+lint: fmt clippy docs deny
+
+fmt:
+	cargo fmt --all --check
+
+# Also with one provider at a time, as somebody may build it.
+clippy: needs-build
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo clippy --locked --no-default-features --features consul -- -D warnings
+	cargo clippy --locked --no-default-features --features etcd -- -D warnings
+	cargo clippy --locked --no-default-features --features files -- -D warnings
+
+docs: needs-build
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
+
+deny: cargo-deny
+	$(DENY) --config .deny.toml --locked check bans licenses sources
+
+# Apart from `lint`, because the answer changes without us: it asks the advisory database.
+advisories: cargo-deny
+	$(DENY) --config .deny.toml --locked check advisories
+
+# One from PATH will do; otherwise it is built once.
+DENY_VERSION := 0.20.2
+DENY := $(or $(shell command -v cargo-deny),target/tools/bin/cargo-deny)
+
+.PHONY: needs-build cargo-deny
+needs-build:
+	@integration/setup.sh build
+
+cargo-deny:
+	@[ -x "$(DENY)" ] || CARGO_TARGET_DIR=target/tools/build cargo install cargo-deny \
+		--version $(DENY_VERSION) --locked --root target/tools
+	@rm -rf target/tools/build

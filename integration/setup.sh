@@ -1,0 +1,120 @@
+#!/usr/bin/env bash
+# Gets what Rust and make do not bring: system packages by apt where we are root; otherwise one
+# message that names what is missing.
+#
+# setup.sh build|test|demo
+# setup.sh missing PROGRAM…   only prints those that are missing
+#
+# What every build or every test needs is fatal. Without a program that only some tests or the demo
+# use it goes on: such tests are named at the end as not run (integration/needs says which).
+# Nothing is asked of apt while everything is there, and no package's service is started.
+set -euo pipefail
+
+# Beside programs: `protos` are protobuf's well-known types, `root` and `userns` are rights.
+has() {
+    case $1 in
+        protos) has_protos ;;
+        root) [ "$(id -u)" = 0 ] && unshare --mount true 2>/dev/null ;;
+        userns) unshare --user --map-root-user true 2>/dev/null ;;
+        *) command -v "$1" >/dev/null || [ -x "/usr/sbin/$1" ] ;;
+    esac
+}
+
+# protoc finds its own include folder, wherever that is.
+has_protos() {
+    local folder
+    folder=$(mktemp -d)
+    printf 'syntax = "proto3";\nimport "google/protobuf/any.proto";\n' >"$folder/probe.proto"
+    protoc --proto_path="$folder" --descriptor_set_out=/dev/null "$folder/probe.proto" \
+        >/dev/null 2>&1 && local found=0 || local found=1
+    rm -r "$folder"
+    return $found
+}
+
+# Debian's package for a program.
+package() {
+    case $1 in
+        cc) echo 'gcc libc6-dev' ;;
+        protoc) echo protobuf-compiler ;;
+        protos) echo libprotobuf-dev ;;
+        setpriv | unshare) echo util-linux ;;
+        etcd) echo etcd-server ;;
+        *) echo "$1" ;;
+    esac
+}
+
+missing() {
+    local program
+    for program in "$@"; do
+        has "$program" || printf '%s\n' "$program"
+    done
+}
+
+packages() {
+    local program
+    for program in "$@"; do
+        package "$program"
+    done | tr ' ' '\n' | sort -u | tr '\n' ' '
+}
+
+# Runs a command while no package may start a service, whatever the machine's own policy says.
+without_services() {
+    local policy=/usr/sbin/policy-rc.d kept
+    kept=$(mktemp -u "$policy.XXXXXX")
+    [ ! -e "$policy" ] || mv "$policy" "$kept"
+    # shellcheck disable=SC2064 # now, not then
+    trap "rm -f '$policy'; [ ! -e '$kept' ] || mv '$kept' '$policy'" EXIT
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod +x "$policy"
+    "$@"
+}
+
+install() {
+    local package
+    export DEBIAN_FRONTEND=noninteractive
+    printf 'installing: %s\n' "$*" >&2
+    # An unreachable source beside a good one is no failure, and what lacks is named below.
+    apt-get update -q >&2 || true
+    without_services apt-get install -qy --no-install-recommends "$@" </dev/null >&2 || true
+    # Nor at the next boot.
+    if command -v systemctl >/dev/null; then
+        for package in "$@"; do
+            systemctl disable --quiet "${package%-server}" >/dev/null 2>&1 || true
+        done
+    fi
+}
+
+# say_missing WHO PROGRAM…
+say_missing() {
+    local who=$1
+    shift
+    printf '%s: not on this machine: %s (Debian: apt-get install %s)\n' \
+        "$who" "$*" "$(packages "$@")" >&2
+}
+
+fatal=(cc protoc protos)
+case ${1:-} in
+    build) optional=() ;;
+    test) fatal+=(setpriv) optional=(unshare openssl nginx prometheus etcd python3) ;;
+    demo) optional=(nginx) ;;
+    missing)
+        shift
+        missing "$@"
+        exit
+        ;;
+    *) echo 'usage: setup.sh build|test|demo' >&2 && exit 2 ;;
+esac
+
+mapfile -t lacking < <(missing "${fatal[@]}" "${optional[@]}")
+[ ${#lacking[@]} -gt 0 ] || exit 0
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    # shellcheck disable=SC2046 # several packages
+    install $(packages "${lacking[@]}")
+fi
+mapfile -t lacking < <(missing "${optional[@]}")
+[ ${#lacking[@]} -eq 0 ] || say_missing "some of this $1 is left out" "${lacking[@]}"
+mapfile -t lacking < <(missing "${fatal[@]}")
+if [ ${#lacking[@]} -gt 0 ]; then
+    say_missing "nothing can be built" "${lacking[@]}"
+    exit 1
+fi

@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# `make test`: sets up what is missing, then runs every test of the workspace.
+#
+# The binary under test is the release build: the one that ships, with its optimisations and its
+# stripped symbols. The harness around it is not optimised, because nothing in it is timed.
+# Ends with one line that counts, after the names of the tests that this machine could not run.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+integration/setup.sh test
+integration/servers/build.sh
+target=${CARGO_TARGET_DIR:-target}
+cargo build --release --locked
+REHUP=$(realpath "$target/release/rehup")
+export REHUP
+
+# What cannot run here, by the first word of each line in integration/needs.
+left_out=()
+while read -r program tests; do
+    [ -n "$(integration/setup.sh missing "$program")" ] || continue
+    for test in $tests; do
+        left_out+=("$test")
+    done
+done < <(grep -v '^#' integration/needs)
+skips=()
+for test in "${left_out[@]}"; do
+    skips+=(--skip "$test")
+done
+
+log=$target/test.log
+status=0
+cargo test --workspace --locked --no-fail-fast -- "${skips[@]}" 2>&1 </dev/null | tee "$log" || status=$?
+
+not_run=0
+if [ ${#left_out[@]} -gt 0 ]; then
+    cargo test -q --test integration -- --list --format terse "${left_out[@]}" 2>/dev/null |
+        sed -n 's/: test$//p' >"$target/not-run"
+    not_run=$(wc -l <"$target/not-run")
+    sed 's/^/not run: /' "$target/not-run"
+fi
+awk -v not_run="$not_run" '
+    /^test result: / {
+        for (i = 1; i < NF; i++) {
+            if ($(i + 1) == "passed;") passed += $i
+            if ($(i + 1) == "failed;") failed += $i
+            if ($(i + 1) == "ignored;") not_run += $i
+        }
+    }
+    END { printf "%d passed, %d failed, %d not run\n", passed, failed, not_run }
+' "$log"
+exit "$status"
