@@ -246,7 +246,7 @@ impl PairReader {
     }
 }
 
-/// Counts how often `..data` is renamed into place, as watchers of mounted ConfigMaps do.
+/// Counts how often `..data` is renamed into place, as watchers of mounted volumes do.
 struct FlipWatcher {
     count: Arc<AtomicUsize>,
 }

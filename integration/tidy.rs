@@ -47,7 +47,8 @@ fn sources() -> Vec<(String, String)> {
         ["src", "providers", "integration"].map(|folder| root().join(folder)).into();
     let mut sources = Vec::new();
     while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).expect("a readable folder").map(|it| it.expect("entry")) {
+        for entry in fs::read_dir(&folder).expect("a readable folder").map(|it| it.expect("entry"))
+        {
             let path = entry.path();
             if path.is_dir() {
                 folders.push(path);
@@ -86,7 +87,8 @@ fn no_file_is_too_long_to_know() {
 #[test]
 fn nothing_is_left_to_do_and_no_test_is_skipped() {
     // Put together here, so that this file does not match itself.
-    let marks = [["to", "do!("], ["unimple", "mented!("], ["#[ig", "nore"], ["TO", "DO"], ["FIX", "ME"]];
+    let marks =
+        [["to", "do!("], ["unimple", "mented!("], ["#[ig", "nore"], ["TO", "DO"], ["FIX", "ME"]];
     let marks = marks.map(|halves| halves.concat());
     let mut breaches = Vec::new();
     for (name, text) in sources() {

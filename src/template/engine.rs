@@ -45,7 +45,7 @@ impl Engine {
     ) -> Self {
         let mut engine = Self { environment: environment(fuel), names: BTreeMap::new() };
         if let Ok(syntax) = syntax(delimiters) {
-            engine.environment.set_syntax(syntax)
+            engine.environment.set_syntax(syntax);
         } else {
             errors.extend(templates.iter().map(|template| TemplateError {
                 template: template.name.clone(),
