@@ -226,3 +226,17 @@ fn the_schema_knows_every_key_and_refuses_others() {
     assert_eq!(schema["additionalProperties"], false);
     assert_eq!(schema["$defs"]["Target"]["additionalProperties"], false);
 }
+
+#[test]
+fn the_reference_has_every_key_of_the_schema() {
+    let reference = include_str!("../../docs/configuration.md");
+    let mut keys = Vec::new();
+    let schema = schema();
+    let definitions = schema["$defs"].as_object().expect("definitions").values();
+    for definition in definitions.chain([&schema]) {
+        keys.extend(definition["properties"].as_object().into_iter().flatten().map(|(key, _)| key));
+    }
+    let word = |key: &&&String| !reference.contains(key.as_str());
+    let missing: Vec<_> = keys.iter().filter(word).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
