@@ -43,7 +43,6 @@ awk -v not_run="$not_run" '
         for (i = 1; i < NF; i++) {
             if ($(i + 1) == "passed;") passed += $i
             if ($(i + 1) == "failed;") failed += $i
-            if ($(i + 1) == "ignored;") not_run += $i
         }
     }
     END { printf "%d passed, %d failed, %d not run\n", passed, failed, not_run }
