@@ -1,7 +1,7 @@
 # The commands of the README. Each sets up what it needs: as root through apt, otherwise it says
 # what is missing. Rust and make must be there, and Go for the stores' test servers.
 
-.PHONY: demo test lint fmt clippy docs deny advisories
+.PHONY: demo test bench lint fmt clippy docs deny advisories
 
 # Shows a change on its way from a store to a running nginx. `make demo STORE=etcd` or
 # `STORE=consul` follow a real store instead of a folder.
@@ -12,6 +12,12 @@ demo:
 # Every test there is, on real servers and the release build.
 test:
 	@integration/test.sh
+
+# Latency and memory of the release build beside real stores; asserts nothing.
+bench:
+	@integration/setup.sh test
+	@integration/servers/build.sh
+	cargo bench --locked --bench bench
 
 # Everything that reads the code without running it.
 lint: fmt clippy docs deny

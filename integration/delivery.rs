@@ -58,7 +58,7 @@ async fn each_change_is_one_generation_and_one_signal(mut store: impl Store) {
         store.source(),
         counter.process_yaml()
     ));
-    app.start().ready();
+    app.quiet().start().ready();
     app.shows("n", "0");
     eventually("the first generation is told", || (counter.count() == 1).then_some(()));
     let plain = PlainReader::start(&app.volume());

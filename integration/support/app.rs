@@ -22,6 +22,7 @@ pub struct App {
     folder: tempfile::TempDir,
     listen: SocketAddr,
     starts: usize,
+    level: &'static str,
 }
 
 /// The log so far, read when it is printed.
@@ -45,7 +46,13 @@ impl App {
         let folder = scratch();
         std::fs::create_dir(folder.path().join("volume")).expect("a volume");
         let listen = SocketAddr::from(([127, 0, 0, 1], free_port()));
-        Self { process: None, folder, listen, starts: 0 }
+        Self { process: None, folder, listen, starts: 0, level: "debug" }
+    }
+
+    /// Logs as little as in production.
+    pub fn quiet(&mut self) -> &mut Self {
+        self.level = "info";
+        self
     }
 
     /// The folder for configuration, templates and whatever a test keeps.
@@ -88,7 +95,7 @@ impl App {
             .env("REHUP_CONFIG", self.config())
             .env("REHUP_OUTPUT", self.volume())
             .env("REHUP_LISTEN", self.listen.to_string())
-            .env("REHUP_LOG", "debug");
+            .env("REHUP_LOG", self.level);
     }
 
     /// Runs a command to its end.
