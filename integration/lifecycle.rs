@@ -164,11 +164,13 @@ fn a_restart_with_a_broken_configuration_keeps_the_last_good_generation_and_its_
 
 #[test]
 fn a_broken_configuration_on_an_empty_volume_ends_with_78() {
-    let mut app = App::new();
-    app.configure("sauces: {}\n");
-    let (status, log) = app.start().ends();
-    assert_eq!(status.code(), Some(78), "{log}");
-    assert!(log.contains("sauces"), "{log}");
+    for (broken, said) in [("sauces: {}\n".as_bytes(), "sauces"), (b"\xff\xfe\x00 {{{{ [", "UTF-8")] {
+        let mut app = App::new();
+        app.configure(broken);
+        let (status, log) = app.start().ends();
+        assert_eq!(status.code(), Some(78), "{log}");
+        assert!(log.contains("rehup.yaml:1") && log.contains(said), "{log}");
+    }
 }
 
 #[test]
@@ -184,4 +186,50 @@ fn an_edit_of_the_configuration_makes_a_generation_without_a_restart() {
     app.configure(configuration(&app, ""));
     eventually("the gone name loses its link", || app.read("second").is_none().then_some(()));
     app.shows("level", "info");
+}
+
+#[test]
+fn inputs_that_ended_the_process_twice_are_held_until_they_change() {
+    let mut app = App::new();
+    // Long enough to be killed in the middle, and only where the key says so.
+    let endless = "{% if base.level == 'slow' %}{% for i in range(9999) %}{% for j in range(9999) %}\
+                   {% endfor %}{% endfor %}{% endif %}{{ base.level }}";
+    let template = app.folder().join("template");
+    std::fs::write(&template, endless).expect("a template");
+    let yaml = configuration(&app, "limits: { fuel: 100000000000 }\n");
+    let inline = yaml.lines().find(|line| line.contains("inline")).expect("a template");
+    app.configure(
+        yaml.replace(inline, &format!("  - {{ file: {}, to: level }}", template.display())),
+    );
+    put(&app, "level", "info");
+    app.start().ready();
+    put(&app, "level", "slow");
+    let marker = app.volume().join("..rehup/inputs");
+    for _ in 0..2 {
+        eventually("the render has begun", || {
+            let begun = app.log().matches("answered").count() > 0 && marker.exists();
+            begun.then_some(())
+        });
+        app.kill();
+        app.start();
+    }
+    assert!(app.answers("/freshz", 503).contains("ended the process twice"));
+    app.answers("/readyz", 200);
+    app.shows("level", "info");
+    put(&app, "level", "debug");
+    app.shows("level", "debug");
+    app.answers("/freshz", 200);
+}
+
+#[test]
+fn a_confined_rehup_does_the_whole_job() {
+    let (mut app, counter) = (App::new(), Counter::start());
+    app.configure(configuration(&app, &format!("confine: true\n{}", counted(&counter))));
+    put(&app, "level", "info");
+    app.start().ready().settles("main", "unknown");
+    put(&app, "level", "debug");
+    app.shows("level", "debug");
+    eventually("the change is told", || (counter.count() == 2).then_some(()));
+    let confined = app.status()["confined"].as_str().expect("a word").to_owned();
+    assert!(confined.starts_with("on") || confined.contains("kernel"), "{confined}");
 }

@@ -240,3 +240,15 @@ fn the_reference_has_every_key_of_the_schema() {
     let missing: Vec<_> = keys.iter().filter(word).collect();
     assert!(missing.is_empty(), "{missing:?}");
 }
+
+#[test]
+fn the_readmes_configuration_is_accepted() {
+    let readme = include_str!("../../README.md");
+    let (_, after) = readme.split_once("  rehup.yaml: |\n").expect("a configuration");
+    let block = after.lines().take_while(|line| line.starts_with("    "));
+    let yaml: String = block.map(|line| format!("{}\n", &line[4..])).collect();
+    let overrides = Overrides { output: Some("/shared".into()), listen: None };
+    let parsed = Config::parse(&yaml, &|_| None, &overrides, &Facts::default());
+    let (config, _) = parsed.unwrap_or_else(|mistakes| panic!("{mistakes:#?}"));
+    assert_eq!(config.targets[0].name, "nginx");
+}
