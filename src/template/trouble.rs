@@ -37,20 +37,20 @@ pub(super) fn describe(
 }
 
 fn words(error: &Error, missing: Option<String>) -> String {
-    // These quote the template and nothing else.
-    let quoted = error.detail().unwrap_or_default();
     match error.kind() {
         ErrorKind::UndefinedError => match missing {
             Some(key) => format!("there is no {key}"),
             None => "something is not defined".to_owned(),
         },
-        ErrorKind::SyntaxError => format!("syntax error: {quoted}"),
+        // It quotes the template and nothing else.
+        ErrorKind::SyntaxError => format!("syntax error: {}", error.detail().unwrap_or_default()),
         ErrorKind::TemplateNotFound => {
             "there is no such template; include one by its file name or its `to`".to_owned()
         }
-        ErrorKind::UnknownFilter => format!("there is no such filter: {quoted}"),
-        ErrorKind::UnknownTest => format!("there is no such test: {quoted}"),
-        ErrorKind::UnknownFunction => format!("there is no such function: {quoted}"),
+        // Written ones are found when compiling; these were computed, maybe from a value.
+        ErrorKind::UnknownFilter => "there is no filter of that computed name".to_owned(),
+        ErrorKind::UnknownTest => "there is no test of that computed name".to_owned(),
+        ErrorKind::UnknownFunction => "there is no such function".to_owned(),
         ErrorKind::UnknownMethod => "there is no such method".to_owned(),
         ErrorKind::OutOfFuel => "it took more instructions than limits.fuel".to_owned(),
         ErrorKind::WriteFailure => "its output is larger than limits.file".to_owned(),
