@@ -62,7 +62,9 @@ impl Engine {
                 }
             }
         }
-        let judge = Judge { environment: &engine.environment, sources, names: &engine.names };
+        let plain = environment(fuel);
+        let Self { environment, names } = &engine;
+        let judge = Judge { environment, plain: &plain, sources, names };
         for template in templates {
             errors.extend(judge.judge(&template.name));
         }
@@ -73,7 +75,7 @@ impl Engine {
         self.names.insert(name.to_owned(), template.name.clone());
         let text = template.text.as_ref().to_owned();
         if let Err(error) = self.environment.add_template_owned(name.to_owned(), text) {
-            let (message, _, line) = describe(&error, None);
+            let (message, _, line) = describe(&error, |_, _| None);
             errors.push(TemplateError { template: template.name.clone(), line, message });
         }
     }
@@ -99,10 +101,10 @@ impl Engine {
         match rendered {
             Ok(()) => Ok(out.bytes),
             Err(error) => {
-                let written = |name: &str| {
-                    self.environment.templates().any(|(_, it)| it.source().contains(name))
+                let missing = |template: Option<&str>, line: Option<usize>| {
+                    let text = self.environment.get_template(template?).ok()?.source().to_owned();
+                    reads.last_missing(&text, line?)
                 };
-                let missing = reads.last_missing(written);
                 let (mut message, place, line) = describe(&error, missing);
                 let place = place.and_then(|place| self.names.get(&place));
                 let own = place.is_none_or(|place| place == name);

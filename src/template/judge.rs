@@ -16,6 +16,8 @@ use crate::config::mistake::nearest;
 /// What templates of one syntax may name.
 pub(super) struct Judge<'a> {
     pub(super) environment: &'a Environment<'static>,
+    /// The same, without templates and with the usual syntax.
+    pub(super) plain: &'a Environment<'static>,
     pub(super) sources: &'a BTreeSet<String>,
     /// What an inclusion may name.
     pub(super) names: &'a BTreeMap<String, String>,
@@ -105,10 +107,7 @@ impl Judge<'_> {
 
     /// The engine tells what it has only from inside an expression.
     fn is_true(&self, expression: &str) -> bool {
-        let mut plain = Environment::empty();
-        plain.clone_from(self.environment);
-        plain.set_syntax(minijinja::syntax::SyntaxConfig::default());
-        let value = plain.compile_expression(expression).and_then(|it| it.eval(()));
+        let value = self.plain.compile_expression(expression).and_then(|it| it.eval(()));
         value.is_ok_and(|value| value.is_true())
     }
 }

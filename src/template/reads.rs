@@ -49,11 +49,16 @@ impl Reads {
         self.notes().missing = Some((what, name.to_owned()));
     }
 
-    /// The last thing that was asked for and was not there. Where its name stands in no template
-    /// it was computed, maybe from a value: then it is not told.
-    pub(super) fn last_missing(&self, is_written: impl Fn(&str) -> bool) -> Option<String> {
+    /// The last thing that was asked for and was not there, if the line that failed is about it:
+    /// an earlier one may have had a default. Where its name stands nowhere in the template it was
+    /// computed, maybe from a value: then it is not told.
+    pub(super) fn last_missing(&self, template: &str, line: usize) -> Option<String> {
         let (what, name) = self.notes().missing.clone()?;
-        Some(if is_written(&name) { what } else { "key of that computed name".to_owned() })
+        if !template.contains(&name) {
+            return Some("key of that computed name".to_owned());
+        }
+        let failed = template.lines().nth(line.checked_sub(1)?)?;
+        failed.contains(&name).then_some(what)
     }
 
     /// All notes.

@@ -391,3 +391,22 @@ fn an_error_leaves_the_last_rendering_what_it_was() {
     assert_eq!(good.digest(), again.digest());
     assert_eq!(set.rendered(), 0);
 }
+
+#[test]
+fn a_set_moves_to_another_thread() {
+    fn moves<T: Send + Default + 'static>() {}
+    moves::<TemplateSet>();
+}
+
+#[test]
+fn a_field_that_is_not_there_is_not_taken_for_an_optional_key() {
+    let text = "{{ app.x | default('') }}\n{{ (app.j | fromjson).host }}";
+    let error = render(text, &[("j", "{}")]).expect_err("no such field");
+    assert_eq!(error, "templates[0]:2: something is not defined");
+}
+
+#[test]
+fn a_repetition_without_end_is_refused() {
+    fails("{{ ('x' * 99999999999) | length }}", &[], &["templates[0]:1"]);
+    fails("{{ range(99999999999) | length }}", &[], &["templates[0]:1"]);
+}

@@ -9,11 +9,11 @@ use minijinja::{Error, ErrorKind};
 #[error("{0}")]
 pub(super) struct Trouble(pub(super) String);
 
-/// The words for an engine's error, and the deepest template and line that it names. `missing` is
-/// the last key that was not there.
+/// The words for an engine's error, and the deepest template and line that it names. `missing`
+/// tells the key that was not there, from template and line.
 pub(super) fn describe(
     error: &Error,
-    missing: Option<String>,
+    missing: impl Fn(Option<&str>, Option<usize>) -> Option<String>,
 ) -> (String, Option<String>, Option<usize>) {
     let mut deepest = error;
     let mut ours = None;
@@ -27,12 +27,12 @@ pub(super) fn describe(
         }
         next = below.source();
     }
-    let words = ours.unwrap_or_else(|| words(deepest, missing));
     let (name, line) = if deepest.line().is_some() {
         (deepest.name(), deepest.line())
     } else {
         (error.name(), error.line())
     };
+    let words = ours.unwrap_or_else(|| words(deepest, missing(name, line)));
     (words, name.map(str::to_owned), line)
 }
 
