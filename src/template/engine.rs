@@ -101,11 +101,11 @@ impl Engine {
         match rendered {
             Ok(()) => Ok(out.bytes),
             Err(error) => {
-                let missing = |template: Option<&str>, line: Option<usize>| {
+                let undefined = |template: Option<&str>, line: Option<usize>| {
                     let text = self.environment.get_template(template?).ok()?.source().to_owned();
-                    reads.last_missing(&text, line?)
+                    reads.undefined(&text, line?)
                 };
-                let (mut message, place, line) = describe(&error, missing);
+                let (mut message, place, line) = describe(&error, undefined);
                 let place = place.and_then(|place| self.names.get(&place));
                 let own = place.is_none_or(|place| place == name);
                 if let (false, Some(place), Some(line)) = (own, place, line) {

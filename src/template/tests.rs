@@ -91,6 +91,7 @@ fn a_key_that_has_keys_below_must_be_named_exactly() {
 #[test]
 fn a_missing_key_is_an_error_that_names_template_line_and_key() {
     fails("one\n{{ app.db.host }}", &[("db/port", "1")], &["templates[0]:2", r#"app["db/host"]"#]);
+    fails("{% set v = app.a %}\n{{ v }}", &[], &["templates[0]", r#"app["a"]"#]);
     fails("{{ app['x-y'] | upper }}", &[], &[r#"app["x-y"]"#]);
     renders("{{ app.x is defined }} {{ app.x | default('d') }}", &[], "False d");
 }
@@ -402,7 +403,7 @@ fn a_set_moves_to_another_thread() {
 fn a_field_that_is_not_there_is_not_taken_for_an_optional_key() {
     let text = "{{ app.x | default('') }}\n{{ (app.j | fromjson).host }}";
     let error = render(text, &[("j", "{}")]).expect_err("no such field");
-    assert_eq!(error, "templates[0]:2: something is not defined");
+    assert!(error.starts_with("templates[0]:2: something is not defined"), "{error}");
 }
 
 #[test]

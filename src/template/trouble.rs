@@ -9,11 +9,11 @@ use minijinja::{Error, ErrorKind};
 #[error("{0}")]
 pub(super) struct Trouble(pub(super) String);
 
-/// The words for an engine's error, and the deepest template and line that it names. `missing`
-/// tells the key that was not there, from template and line.
+/// The words for an engine's error, and the deepest template and line that it names. `undefined`
+/// has the words for what is not defined at a template's line.
 pub(super) fn describe(
     error: &Error,
-    missing: impl Fn(Option<&str>, Option<usize>) -> Option<String>,
+    undefined: impl Fn(Option<&str>, Option<usize>) -> Option<String>,
 ) -> (String, Option<String>, Option<usize>) {
     let mut deepest = error;
     let mut ours = None;
@@ -32,16 +32,15 @@ pub(super) fn describe(
     } else {
         (error.name(), error.line())
     };
-    let words = ours.unwrap_or_else(|| words(deepest, missing(name, line)));
+    let words = ours.unwrap_or_else(|| words(deepest, undefined(name, line)));
     (words, name.map(str::to_owned), line)
 }
 
-fn words(error: &Error, missing: Option<String>) -> String {
+fn words(error: &Error, undefined: Option<String>) -> String {
     match error.kind() {
-        ErrorKind::UndefinedError => match missing {
-            Some(key) => format!("there is no {key}"),
-            None => "something is not defined".to_owned(),
-        },
+        ErrorKind::UndefinedError => {
+            undefined.unwrap_or_else(|| "something is not defined".to_owned())
+        }
         // It quotes the template and nothing else.
         ErrorKind::SyntaxError => format!("syntax error: {}", error.detail().unwrap_or_default()),
         ErrorKind::TemplateNotFound => {
