@@ -146,7 +146,7 @@ fn syntax(delimiters: &shape::Delimiters) -> Result<SyntaxConfig, minijinja::Err
 /// A tag that names another template.
 fn inclusion(delimiters: &shape::Delimiters) -> Regex {
     let open = delimiters.block.as_ref().map_or("{%", |[open, _]| open.as_str());
-    let tag = r#"[-+]?\s*(?:include|import|extends|from)\b"#;
+    let tag = r"[-+]?\s*(?:include|import|extends|from)\b";
     Regex::new(&format!("{}{tag}", regex_lite::escape(open))).expect("an escaped literal and a tag")
 }
 
