@@ -164,7 +164,8 @@ fn a_restart_with_a_broken_configuration_keeps_the_last_good_generation_and_its_
 
 #[test]
 fn a_broken_configuration_on_an_empty_volume_ends_with_78() {
-    for (broken, said) in [("sauces: {}\n".as_bytes(), "sauces"), (b"\xff\xfe\x00 {{{{ [", "UTF-8")] {
+    for (broken, said) in [("sauces: {}\n".as_bytes(), "sauces"), (b"\xff\xfe\x00 {{{{ [", "UTF-8")]
+    {
         let mut app = App::new();
         app.configure(broken);
         let (status, log) = app.start().ends();

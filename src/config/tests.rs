@@ -245,8 +245,8 @@ fn the_reference_has_every_key_of_the_schema() {
 fn the_readmes_configuration_is_accepted() {
     let readme = include_str!("../../README.md");
     let (_, after) = readme.split_once("  rehup.yaml: |\n").expect("a configuration");
-    let block = after.lines().take_while(|line| line.starts_with("    "));
-    let yaml: String = block.map(|line| format!("{}\n", &line[4..])).collect();
+    let block: Vec<_> = after.lines().map_while(|line| line.strip_prefix("    ")).collect();
+    let yaml = block.join("\n");
     let overrides = Overrides { output: Some("/shared".into()), listen: None };
     let parsed = Config::parse(&yaml, &|_| None, &overrides, &Facts::default());
     let (config, _) = parsed.unwrap_or_else(|mistakes| panic!("{mistakes:#?}"));
