@@ -47,6 +47,8 @@ pub struct Pipeline {
     /// Inputs that ended the process twice: not rendered until they change.
     poison: Option<Digest>,
     backoff: Backoff,
+    /// The volume's thread ended: nothing can be published any more.
+    volume_gone: bool,
     /// The last run was given up for a newer view: this one goes to its end.
     gave_up: bool,
 }
@@ -78,6 +80,7 @@ impl Pipeline {
             journal: opened.journal,
             poison,
             backoff: Backoff::new(),
+            volume_gone: false,
             gave_up: false,
         };
         pipeline.reconfigure();
@@ -107,6 +110,10 @@ impl Pipeline {
                 if shutdown.is_cancelled() {
                     return;
                 }
+            }
+            if self.volume_gone {
+                // Ended on its own: that ends the process, and the next one opens the volume anew.
+                return;
             }
             self.remember().await;
         }
