@@ -214,7 +214,9 @@ fn inputs_that_ended_the_process_twice_are_held_until_they_change() {
         app.kill();
         app.start();
     }
-    assert!(app.answers("/freshz", 503).contains("ended the process twice"));
+    eventually(format_args!("the inputs are held; {}", app.tail()), || {
+        app.get("/freshz")?.body.contains("ended the process twice").then_some(())
+    });
     app.answers("/readyz", 200);
     app.shows("level", "info");
     put(&app, "level", "debug");
