@@ -8,7 +8,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::Pipeline;
+use super::{COLLECT_AFTER, Pipeline};
 use crate::{
     chain::chain,
     guard::Judgement,
@@ -62,6 +62,7 @@ impl Pipeline {
             self.kept.push(before.generation.clone());
         }
         self.is_rollback = rollback;
+        self.collect_at.get_or_insert(Instant::now() + COLLECT_AFTER);
         self.backoff.reset();
         self.wires.generations.send_replace(Some(visible));
     }
