@@ -92,11 +92,12 @@ fn a_kill_before_the_signal_leaves_exactly_one_to_send() {
 
 #[test]
 fn a_kill_between_sending_and_recording_sends_once_or_twice_and_the_newest_content() {
-    let mut app = App::new();
+    // Older than the first flip, so that it is owed a reload as soon as it is a target.
+    let (mut app, counter) = (App::new(), Counter::that_kills());
     app.configure(configuration(&app, ""));
     app.put("level", "info");
     app.start().ready();
-    let counter = Counter::that_kills(app.process().pid());
+    counter.aim(app.process().pid());
     app.configure(configuration(&app, &counted(&counter)));
     eventually("the signal's receiver kills rehup", || app.process().exited());
     app.kill();

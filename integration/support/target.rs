@@ -21,19 +21,25 @@ pub struct Counter {
 impl Counter {
     /// Starts one; its pid file and its log are in a folder of its own.
     pub fn start() -> Self {
-        Self::start_with(None)
+        Self::start_with(false)
     }
 
-    /// One that kills `victim` from inside its first handler call.
-    pub fn that_kills(victim: u32) -> Self {
-        Self::start_with(Some(victim))
+    /// One that kills the process named by [`Self::aim`] from inside its next handler call.
+    pub fn that_kills() -> Self {
+        Self::start_with(true)
     }
 
-    fn start_with(victim: Option<u32>) -> Self {
+    /// Names the process to kill.
+    pub fn aim(&self, victim: u32) {
+        std::fs::write(self.folder.path().join("victim"), victim.to_string()).expect("a file");
+    }
+
+    fn start_with(kills: bool) -> Self {
         let folder = scratch();
         let log = folder.path().join("signals");
         let mut arguments = vec![log.display().to_string()];
-        arguments.extend(victim.map(|pid| pid.to_string()));
+        let victim = folder.path().join("victim").display().to_string();
+        arguments.extend(kills.then_some(victim));
         let output = folder.path().join("output");
         let process = Process::start(program(), arguments, &output, |_| ());
         let counter = Self { process, folder };
