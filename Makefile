@@ -17,7 +17,8 @@ test:
 bench:
 	@integration/setup.sh test
 	@integration/servers/build.sh
-	cargo bench --locked --bench bench
+	cargo build --release --locked
+	REHUP=$$PWD/target/release/rehup cargo bench --locked --profile dev --bench bench
 
 # Everything that reads the code without running it.
 lint: fmt clippy docs deny

@@ -20,14 +20,6 @@ fn configuration(app: &App, rest: &str) -> String {
     )
 }
 
-/// Writes a key of the file source by rename.
-fn put(app: &App, key: &str, value: &str) {
-    let base = app.folder().join("base");
-    let staged = base.join(".new");
-    std::fs::write(&staged, value).expect("a staged key");
-    std::fs::rename(staged, base.join(key)).expect("a key");
-}
-
 /// A target that is signalled without delay.
 fn counted(counter: &Counter) -> String {
     format!(
@@ -40,11 +32,11 @@ fn counted(counter: &Counter) -> String {
 fn a_change_becomes_a_generation_and_one_signal() {
     let (mut app, counter) = (App::new(), Counter::start());
     app.configure(configuration(&app, &counted(&counter)));
-    put(&app, "level", "info");
+    app.put("level", "info");
     app.start().ready();
     app.shows("level", "info");
     eventually("the first generation is told", || (counter.count() == 1).then_some(()));
-    put(&app, "level", "debug");
+    app.put("level", "debug");
     app.shows("level", "debug");
     eventually("the second generation is told", || (counter.count() == 2).then_some(()));
     app.settles("main", "unknown");
@@ -56,7 +48,7 @@ fn a_change_becomes_a_generation_and_one_signal() {
 fn once_then_run_makes_no_second_generation() {
     let mut app = App::new();
     app.configure(configuration(&app, ""));
-    put(&app, "level", "info");
+    app.put("level", "info");
     let once = app.run(&["once"]);
     assert!(once.status.success(), "{}", String::from_utf8_lossy(&once.stderr));
     assert_eq!(app.generation(), 1);
@@ -68,12 +60,12 @@ fn once_then_run_makes_no_second_generation() {
 fn a_restart_with_nothing_new_reloads_nothing() {
     let (mut app, counter) = (App::new(), Counter::start());
     app.configure(configuration(&app, &counted(&counter)));
-    put(&app, "level", "info");
+    app.put("level", "info");
     app.start().ready().settles("main", "unknown");
     assert!(app.stop().success());
     app.start().answers("/freshz", 200);
     assert_eq!((app.generation(), counter.count()), (1, 1));
-    put(&app, "level", "debug");
+    app.put("level", "debug");
     eventually("the next change is told", || (counter.count() == 2).then_some(()));
     assert_eq!(app.generation(), 2);
 }
@@ -88,7 +80,7 @@ fn a_kill_before_the_signal_leaves_exactly_one_to_send() {
         door.url("/ready")
     );
     app.configure(configuration(&app, &target));
-    put(&app, "level", "info");
+    app.put("level", "info");
     app.start().ready();
     eventually("readiness is asked for", || (!door.requests().is_empty()).then_some(()));
     app.kill();
@@ -102,13 +94,13 @@ fn a_kill_before_the_signal_leaves_exactly_one_to_send() {
 fn a_kill_between_sending_and_recording_sends_once_or_twice_and_the_newest_content() {
     let mut app = App::new();
     app.configure(configuration(&app, ""));
-    put(&app, "level", "info");
+    app.put("level", "info");
     app.start().ready();
     let counter = Counter::that_kills(app.process().pid());
     app.configure(configuration(&app, &counted(&counter)));
     eventually("the signal's receiver kills rehup", || app.process().exited());
     app.kill();
-    put(&app, "level", "debug");
+    app.put("level", "debug");
     app.start().shows("level", "debug");
     app.settles("main", "unknown");
     // One for the change, and one or two for the generation before it.
@@ -127,11 +119,11 @@ fn a_target_that_hangs_is_still_told_when_the_next_generation_is_not_about_it() 
     );
     let yaml = configuration(&app, "").replace("settle: off\n", &rest) + "settle: off\n";
     app.configure(yaml);
-    put(&app, "other", "1");
-    put(&app, "level", "info");
+    app.put("other", "1");
+    app.put("level", "info");
     app.start().ready();
     eventually("the target is called", || (!endpoint.requests().is_empty()).then_some(()));
-    put(&app, "other", "2");
+    app.put("other", "2");
     app.shows("other", "2");
     endpoint.turn(Manner::Status(200));
     app.settles("main", "confirmed");
@@ -145,7 +137,7 @@ fn a_restart_with_a_broken_configuration_keeps_the_last_good_generation_and_its_
         let mut app = App::new();
         let good = configuration(&app, "");
         app.configure(&good);
-        put(&app, "level", "info");
+        app.put("level", "info");
         app.start().ready();
         assert!(app.stop().success());
 
@@ -155,7 +147,7 @@ fn a_restart_with_a_broken_configuration_keeps_the_last_good_generation_and_its_
         app.answers("/livez", 200);
         app.shows("level", "info");
 
-        put(&app, "level", "debug");
+        app.put("level", "debug");
         app.configure(&good);
         app.answers("/freshz", 200);
         app.shows("level", "debug");
@@ -164,18 +156,21 @@ fn a_restart_with_a_broken_configuration_keeps_the_last_good_generation_and_its_
 
 #[test]
 fn a_broken_configuration_on_an_empty_volume_ends_with_78() {
-    let mut app = App::new();
-    app.configure("sauces: {}\n");
-    let (status, log) = app.start().ends();
-    assert_eq!(status.code(), Some(78), "{log}");
-    assert!(log.contains("sauces"), "{log}");
+    for (broken, said) in [("sauces: {}\n".as_bytes(), "sauces"), (b"\xff\xfe\x00 {{{{ [", "UTF-8")]
+    {
+        let mut app = App::new();
+        app.configure(broken);
+        let (status, log) = app.start().ends();
+        assert_eq!(status.code(), Some(78), "{log}");
+        assert!(log.contains("rehup.yaml:1") && log.contains(said), "{log}");
+    }
 }
 
 #[test]
 fn an_edit_of_the_configuration_makes_a_generation_without_a_restart() {
     let mut app = App::new();
     app.configure(configuration(&app, ""));
-    put(&app, "level", "info");
+    app.put("level", "info");
     app.start().ready();
     let more = "  - { inline: \"two\", to: second }\n";
     app.configure(configuration(&app, "").replace("settle: off\n", more) + "settle: off\n");
@@ -184,4 +179,52 @@ fn an_edit_of_the_configuration_makes_a_generation_without_a_restart() {
     app.configure(configuration(&app, ""));
     eventually("the gone name loses its link", || app.read("second").is_none().then_some(()));
     app.shows("level", "info");
+}
+
+#[test]
+fn inputs_that_ended_the_process_twice_are_held_until_they_change() {
+    let mut app = App::new();
+    // Long enough to be killed in the middle, and only where the key says so.
+    let endless = "{% if base.level == 'slow' %}{% for i in range(9999) %}{% for j in range(9999) %}\
+                   {% endfor %}{% endfor %}{% endif %}{{ base.level }}";
+    let template = app.folder().join("template");
+    std::fs::write(&template, endless).expect("a template");
+    let yaml = configuration(&app, "limits: { fuel: 100000000000 }\n");
+    let inline = yaml.lines().find(|line| line.contains("inline")).expect("a template");
+    app.configure(
+        yaml.replace(inline, &format!("  - {{ file: {}, to: level }}", template.display())),
+    );
+    app.put("level", "info");
+    app.start().ready();
+    app.put("level", "slow");
+    let marker = app.volume().join("..rehup/inputs");
+    for _ in 0..2 {
+        eventually("the render has begun", || {
+            let begun = app.log().matches("answered").count() > 0 && marker.exists();
+            begun.then_some(())
+        });
+        app.kill();
+        app.start();
+    }
+    eventually(format_args!("the inputs are held; {}", app.tail()), || {
+        app.get("/freshz")?.body.contains("ended the process twice").then_some(())
+    });
+    app.answers("/readyz", 200);
+    app.shows("level", "info");
+    app.put("level", "debug");
+    app.shows("level", "debug");
+    app.answers("/freshz", 200);
+}
+
+#[test]
+fn a_confined_rehup_does_the_whole_job() {
+    let (mut app, counter) = (App::new(), Counter::start());
+    app.configure(configuration(&app, &format!("confine: true\n{}", counted(&counter))));
+    app.put("level", "info");
+    app.start().ready().settles("main", "unknown");
+    app.put("level", "debug");
+    app.shows("level", "debug");
+    eventually("the change is told", || (counter.count() == 2).then_some(()));
+    let confined = app.status()["confined"].as_str().expect("a word").to_owned();
+    assert!(confined.starts_with("on") || confined.contains("kernel"), "{confined}");
 }

@@ -13,6 +13,7 @@ mod lifecycle;
 mod operator;
 mod publish;
 mod real;
+mod targets;
 mod tidy;
 mod support;
 mod reload;

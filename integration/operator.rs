@@ -29,10 +29,6 @@ fn configured(rest: &str) -> App {
     app
 }
 
-fn put(app: &App, key: &str) {
-    std::fs::write(app.folder().join("base").join(key), "value").expect("a key");
-}
-
 fn remove(app: &App, key: &str) {
     std::fs::remove_file(app.folder().join("base").join(key)).expect("a key");
 }
@@ -75,7 +71,7 @@ fn an_empty_store_is_held_until_an_operator_accepts_it() {
 fn a_great_loss_is_held_and_a_second_read_lets_it_through() {
     let mut app = configured("");
     for key in 0..20 {
-        put(&app, &format!("k{key:02}"));
+        app.put(&format!("k{key:02}"), "value");
     }
     app.start().ready();
     eventually("all keys are there", || {
@@ -95,14 +91,14 @@ fn a_missing_required_key_keeps_the_last_good_generation() {
     let mut app = configured("");
     let yaml = std::fs::read_to_string(app.config()).expect("the configuration");
     app.configure(yaml.replace("/base } } }", "/base }, required: [level] } }"));
-    put(&app, "level");
+    app.put("level", "value");
     app.start().ready();
-    put(&app, "other");
+    app.put("other", "value");
     app.shows("names", "level other ");
     remove(&app, "level");
     assert!(app.answers("/freshz", 503).contains("base: level"));
     assert_eq!(app.read("names").as_deref(), Some("level other "));
-    put(&app, "level");
+    app.put("level", "value");
     app.answers("/freshz", 200);
 }
 
@@ -113,7 +109,7 @@ fn a_settled_reload_is_repeated_when_an_operator_asks() {
         "targets: [{{ name: main, http: {{ url: \"{}\" }}, min_interval: 0s }}]\n",
         endpoint.url("/-/reload")
     ));
-    put(&app, "a");
+    app.put("a", "value");
     app.start().settles("main", "confirmed");
     let request = endpoint.requests().remove(0);
     assert!(request.line.starts_with("POST /-/reload "), "{request:?}");
@@ -132,7 +128,7 @@ fn a_settled_reload_is_repeated_when_an_operator_asks() {
 #[test]
 fn hangup_and_a_bare_post_read_everything_again() {
     let mut app = configured("");
-    put(&app, "a");
+    app.put("a", "value");
     app.start().ready();
     let resyncs = |app: &App| {
         let page = app.answers("/metrics", 200);
@@ -156,7 +152,7 @@ fn the_metrics_are_open_metrics_with_every_promised_name() {
     let target =
         format!("targets: [{{ name: main, http: {{ url: \"{}\" }} }}]\n", endpoint.url("/"));
     let mut app = configured(&target);
-    put(&app, "a");
+    app.put("a", "value");
     app.start().settles("main", "confirmed");
     let page = app.answers("/metrics", 200);
     for sample in [
@@ -181,7 +177,7 @@ fn the_metrics_are_open_metrics_with_every_promised_name() {
 #[test]
 fn commands_answer_without_a_running_rehup_and_beside_one() {
     let mut app = configured("");
-    put(&app, "a");
+    app.put("a", "value");
     assert!(text(&app.run(&["check", "--connect"])).contains("source base: 1 keys"));
     assert_eq!(text(&app.run(&["render"])), "==> names (0644) <==\na \n");
     assert_eq!(text(&app.run(&["render", "--diff"])), "+ names (2 bytes)\n");
@@ -216,14 +212,14 @@ fn commands_answer_without_a_running_rehup_and_beside_one() {
 #[test]
 fn a_check_that_says_no_keeps_the_last_good_generation() {
     let mut app = configured("checks: [{ exec: [grep, -q, a, \"{dir}/names\"] }]\n");
-    put(&app, "a");
+    app.put("a", "value");
     app.start().ready();
-    put(&app, "b");
+    app.put("b", "value");
     app.shows("names", "a b ");
     remove(&app, "a");
     assert!(app.answers("/freshz", 503).contains("check: check `grep` said no"));
     assert_eq!(app.read("names").as_deref(), Some("a b "));
-    put(&app, "ab");
+    app.put("ab", "value");
     app.shows("names", "ab b ");
     app.answers("/freshz", 200);
 }

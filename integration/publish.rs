@@ -60,9 +60,8 @@ async fn open(path: &Path, layout: Layout) -> (Volume, Opened) {
     .await
 }
 
-/// Not a test by itself: the process that the tests below kill.
+/// The process that the tests below kill; without a volume it has nothing to do and ends.
 #[tokio::test]
-#[ignore = "run by the other tests of this file"]
 async fn publisher() {
     let (Ok(path), Ok(layout)) = (std::env::var(VOLUME), std::env::var(LAYOUT)) else { return };
     let layout = if layout == "set" { Layout::Set } else { Layout::Files };
@@ -96,7 +95,7 @@ fn start_in(
     let program = std::env::current_exe().expect("this binary").into_os_string();
     let mut arguments: Vec<OsString> = ["-c", script, "sh"].map(OsString::from).into();
     arguments.push(program);
-    arguments.extend(["publish::publisher", "--exact", "--ignored"].map(OsString::from));
+    arguments.extend(["publish::publisher", "--exact", "--nocapture"].map(OsString::from));
     Process::start("sh", arguments, log, |command| {
         command.env(VOLUME, path).env(LAYOUT, layout);
         adjust(command);

@@ -13,15 +13,6 @@ use crate::support::{app::App, http, nginx::Nginx, patience::eventually, prometh
 /// In `/proc` a process's start has this grain.
 const TICK: Duration = Duration::from_millis(20);
 
-/// Writes a key of the file source by rename.
-fn put(app: &App, key: &str, value: &str) {
-    let base = app.folder().join("base");
-    std::fs::create_dir_all(&base).expect("a source folder");
-    let staged = base.join(".new");
-    std::fs::write(&staged, value).expect("a staged key");
-    std::fs::rename(staged, base.join(key)).expect("a key");
-}
-
 fn source(app: &App) -> String {
     format!("sources: {{ base: {{ files: {{ path: {}/base }} }} }}\n", app.folder().display())
 }
@@ -41,7 +32,7 @@ fn nginx_serves_the_change_and_loses_no_request() {
         template.display(),
         nginx.process_yaml()
     ));
-    put(&app, "greeting", "hello");
+    app.put("greeting", "hello");
     app.start().ready();
     // In the same tick of the clock a process counts as older than the flip.
     let visible = Instant::now();
@@ -53,7 +44,7 @@ fn nginx_serves_the_change_and_loses_no_request() {
 
     let client = Client::start(&nginx);
     let workers = nginx.workers();
-    put(&app, "greeting", "good morning");
+    app.put("greeting", "good morning");
     eventually("nginx serves the change", || {
         (nginx.page().as_deref() == Some("good morning")).then_some(())
     });
@@ -81,15 +72,15 @@ fn prometheus_confirms_a_good_configuration_and_a_bad_one_is_rolled_back() {
         prometheus.url("/-/reload"),
         prometheus.url("/metrics"),
     ));
-    put(&app, "interval", "15s");
+    app.put("interval", "15s");
     app.start().ready();
     prometheus.start(&app.volume().join("prometheus.yml"));
     app.settles("prometheus", "confirmed");
-    put(&app, "interval", "31s");
+    app.put("interval", "31s");
     confirmed(&app, 2);
     assert!(prometheus.configuration().contains("scrape_interval: 31s"));
 
-    put(&app, "interval", "not a duration");
+    app.put("interval", "not a duration");
     eventually(format_args!("the rollback is confirmed; {}", app.tail()), || {
         let status = app.status();
         let target = &status["targets"]["prometheus"];
@@ -101,7 +92,7 @@ fn prometheus_confirms_a_good_configuration_and_a_bad_one_is_rolled_back() {
     assert!(app.answers("/freshz", 503).contains("quarantined"));
     app.answers("/readyz", 200);
 
-    put(&app, "interval", "47s");
+    app.put("interval", "47s");
     confirmed(&app, 5);
     assert!(prometheus.configuration().contains("scrape_interval: 47s"));
     app.answers("/freshz", 200);

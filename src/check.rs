@@ -60,7 +60,7 @@ async fn exec(words: &[String], staged: &Path, deadline: Duration) -> Result<(),
     let name = words.first().map_or("", String::as_str);
     let failed =
         |answer: String, said_no| Err(CheckError { check: name.to_owned(), answer, said_no });
-    match command::run(&words, &[], None, deadline).await {
+    match command::run(&words, &[], deadline).await {
         Ended::Exited(status) if status.success() => Ok(()),
         Ended::Exited(status) => failed(
             format!("said no ({status}); see why with `rehup render --out` and the same command"),

@@ -3,7 +3,6 @@
 
 use std::{
     ffi::OsStr,
-    path::Path,
     process::{ExitStatus, Stdio},
     time::Duration,
 };
@@ -25,7 +24,7 @@ pub enum Ended {
     NotStarted(std::io::Error),
 }
 
-/// Runs `words` (a program and its arguments) with `extra` environment variables in `folder`.
+/// Runs `words` (a program and its arguments) with `extra` environment variables.
 ///
 /// # Cancel safety
 ///
@@ -33,7 +32,6 @@ pub enum Ended {
 pub async fn run<S: AsRef<OsStr>>(
     words: &[S],
     extra: &[(&str, String)],
-    folder: Option<&Path>,
     deadline: Duration,
 ) -> Ended {
     let Some((program, arguments)) = words.split_first() else {
@@ -47,9 +45,6 @@ pub async fn run<S: AsRef<OsStr>>(
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .process_group(0);
-    if let Some(folder) = folder {
-        command.current_dir(folder);
-    }
     let mut group = match command.spawn() {
         Ok(child) => Group(child),
         Err(error) => return Ended::NotStarted(error),

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     bells::Bells,
+    chain::chain,
     config::{Config, source::Source},
     digest::Digest,
     flow::{Flow, SourceRules},
@@ -66,6 +67,8 @@ pub struct Engine {
     generations: watch::Receiver<Option<Arc<Visible>>>,
     rendered: watch::Receiver<u64>,
     volume: Volume,
+    /// The journal as it was last written or read here.
+    journal: Arc<Journal>,
 }
 
 impl Engine {
@@ -91,6 +94,7 @@ impl Engine {
         let (generation_sender, generations) = watch::channel(opened.visible.clone().map(Arc::new));
         let (rendered_sender, rendered) = watch::channel(0);
         let inbox = Arc::new(Inbox::default());
+        let journal = Arc::new(opened.journal.clone());
         let mut tasks = Tasks::new(shutdown, shared.pulses.clone());
         let key = opened.key.clone();
         let wires = |pulse| Connections {
@@ -122,6 +126,7 @@ impl Engine {
             generations,
             rendered,
             volume,
+            journal,
         };
         for (name, source) in engine.config.sources.clone() {
             engine.start_source(&name, source);
@@ -215,10 +220,15 @@ impl Engine {
             return Ok(());
         }
         let all = self.config.targets.iter().map(|target| target.name.clone()).collect();
-        let journal = self.volume.record(Entry::Targets(all)).await?;
+        match self.volume.record(Entry::Targets(all)).await {
+            Ok(journal) => self.journal = journal,
+            Err(error @ PublishError::Gone) => return Err(error),
+            // A full volume must not keep targets from being told; the next write carries it.
+            Err(error) => tracing::warn!(error = chain(&error), "the journal cannot be written"),
+        }
         for target in self.config.targets.clone() {
             if names.contains(&target.name) {
-                self.start_target(target, Arc::clone(&journal));
+                self.start_target(target, Arc::clone(&self.journal));
             }
         }
         Ok(())

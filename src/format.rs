@@ -52,3 +52,35 @@ fn toml(output: &str) -> Result<(), Place> {
     };
     toml::from_str::<toml::Table>(output).map(drop).map_err(place)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn refused(format: Format, output: &str, expected: &str) {
+        let error = check(format, output).expect_err(output).to_string();
+        assert_eq!(error, format!("the output is not {expected}"));
+    }
+
+    #[test]
+    fn what_parses_is_accepted() {
+        for (format, output) in [
+            (Format::Json, "{\"a\": [1, null]}\n"),
+            (Format::Yaml, "a: 1\n---\nb: [2]\n---\n- c\n"),
+            (Format::Yaml, "a: &x {b: 1}\nc: *x\n"),
+            (Format::Toml, "a = 1\n[b]\nc = \"d\"\n"),
+        ] {
+            assert_eq!(check(format, output), Ok(()), "{output}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_parse_is_refused_with_its_place_and_without_its_content() {
+        refused(Format::Json, "{\n  \"a\": s3cret }", "JSON: line 2, column 8");
+        refused(Format::Json, "{} {}", "JSON: line 1, column 4");
+        refused(Format::Toml, "a = 1\nb = s3cret\n", "TOML: line 2, column 5");
+        let error = check(Format::Yaml, "a: 1\nb: [s3cret\n").expect_err("an open list");
+        assert!(error.at.is_some() && !error.to_string().contains("s3cret"), "{error}");
+    }
+}

@@ -30,6 +30,10 @@ pub use wires::{Command, Connections, Plan};
 /// How often the pipeline says that it is alive, and looks after the volume.
 const TICK: Duration = Duration::from_secs(15);
 
+/// How long after a flip old generations are collected: the volume's thread has the reload's journal
+/// to write first.
+const COLLECT_AFTER: Duration = Duration::from_secs(1);
+
 /// How often inputs may end the process before they are held.
 const FATAL: u32 = 2;
 
@@ -47,6 +51,10 @@ pub struct Pipeline {
     /// Inputs that ended the process twice: not rendered until they change.
     poison: Option<Digest>,
     backoff: Backoff,
+    /// When old generations are collected.
+    collect_at: Option<Instant>,
+    /// The volume's thread ended: nothing can be published any more.
+    volume_gone: bool,
     /// The last run was given up for a newer view: this one goes to its end.
     gave_up: bool,
 }
@@ -58,6 +66,7 @@ enum Event {
     Command(Command),
     Verdict(Verdict),
     Due,
+    Collect,
     Tick,
     Shutdown,
 }
@@ -78,6 +87,8 @@ impl Pipeline {
             journal: opened.journal,
             poison,
             backoff: Backoff::new(),
+            collect_at: None,
+            volume_gone: false,
             gave_up: false,
         };
         pipeline.reconfigure();
@@ -96,6 +107,7 @@ impl Pipeline {
                 }
                 Event::Command(command) => self.obey(command).await,
                 Event::Verdict(verdict) => self.roll_back(&verdict).await,
+                Event::Collect => self.collect().await,
                 Event::Tick => self.look_after().await,
                 Event::Due => {}
             }
@@ -107,6 +119,10 @@ impl Pipeline {
                 if shutdown.is_cancelled() {
                     return;
                 }
+            }
+            if self.volume_gone {
+                // Ended on its own: that ends the process, and the next one opens the volume anew.
+                return;
             }
             self.remember().await;
         }
@@ -124,6 +140,7 @@ impl Pipeline {
             Some(verdict) = wires.verdicts.recv() => Event::Verdict(verdict),
             () = wires.inbox.arrival() => Event::Arrival,
             () = sleep_until(due) => Event::Due,
+            () = sleep_until(self.collect_at) => Event::Collect,
             () = tokio::time::sleep(TICK) => Event::Tick,
         }
     }
@@ -185,6 +202,7 @@ impl Pipeline {
     }
 
     async fn collect(&mut self) {
+        self.collect_at = None;
         let protect = self.plan.rollback.protected(&self.journal, &self.kept);
         match self.wires.volume.collect(protect).await {
             Ok(kept) => self.kept = kept,

@@ -251,7 +251,7 @@ impl<R: Recorder> Reloader<R> {
             generation,
             outcome = outcome.as_str(),
             evidence = report.detail,
-            took = ?from.elapsed(),
+            took = ?crate::telemetry::took(from),
             tries = used,
             "reload"
         );

@@ -3,8 +3,9 @@
 //! Dependencies are heard from `warn` on only: below that they print headers, which hold
 //! credentials. A panic tells where, never what: its message may hold a value.
 
-use std::{fmt, io};
+use std::{fmt, io, time::Duration};
 
+use tokio::time::Instant;
 use tracing::{
     Level,
     field::{Field, Visit},
@@ -85,4 +86,10 @@ pub fn start(format: LogFormat, level: Level) {
         let thread = thread.name().unwrap_or("unnamed");
         tracing::error!(place, thread, "a bug: this task panicked");
     }));
+}
+
+/// How long ago something began, without digits that nobody reads.
+pub(crate) fn took(since: Instant) -> Duration {
+    let micros = u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX);
+    Duration::from_micros(if micros > 1000 { micros / 100 * 100 } else { micros })
 }

@@ -21,6 +21,7 @@ use crate::{
 mod copy;
 mod engine;
 mod filters;
+mod judge;
 mod reads;
 mod tree;
 mod trouble;
@@ -101,7 +102,13 @@ impl TemplateSet {
             let access =
                 Access { mode: settings.mode.0, owner: settings.owner, group: settings.group };
             let what = match (&settings.copy, text) {
-                (Some(copy), _) => What::Copy(Copied::new(copy, &settings.to)),
+                (Some(copy), _) => match Copied::new(copy, &settings.to) {
+                    Ok(copied) => What::Copy(copied),
+                    Err(message) => {
+                        errors.push(TemplateError { template: name, line: None, message });
+                        continue;
+                    }
+                },
                 (None, text) => {
                     let to = match OutputPath::parse(&settings.to) {
                         Ok(to) => to,

@@ -77,6 +77,15 @@ impl App {
         std::fs::rename(staged, self.config()).expect("a configuration");
     }
 
+    /// Writes a key of the file source `base/` by rename.
+    pub fn put(&self, key: &str, value: &str) {
+        let base = self.folder.path().join("base");
+        std::fs::create_dir_all(&base).expect("a source folder");
+        let staged = base.join(".new");
+        std::fs::write(&staged, value).expect("a staged key");
+        std::fs::rename(staged, base.join(key)).expect("a key");
+    }
+
     /// The configuration file.
     pub fn config(&self) -> PathBuf {
         self.folder.path().join("rehup.yaml")

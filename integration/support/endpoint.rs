@@ -45,6 +45,7 @@ pub struct Endpoint {
 
 struct Shared {
     manner: Mutex<Manner>,
+    page: Mutex<String>,
     requests: Mutex<Vec<Request>>,
     hanging: Mutex<Vec<TcpStream>>,
     ended: AtomicBool,
@@ -62,6 +63,7 @@ impl Endpoint {
         let at = listener.local_addr().expect("a bound socket");
         let shared = Arc::new(Shared {
             manner: Mutex::new(manner),
+            page: Mutex::default(),
             requests: Mutex::default(),
             hanging: Mutex::default(),
             ended: AtomicBool::new(false),
@@ -90,6 +92,18 @@ impl Endpoint {
         *self.shared.manner.lock().expect("a manner") = manner;
     }
 
+    /// Serves this to every `GET` from now on.
+    pub fn show(&self, page: &str) {
+        page.clone_into(&mut self.shared.page.lock().expect("a page"));
+    }
+
+    /// What it was asked to do so far.
+    pub fn posts(&self) -> Vec<Request> {
+        let mut requests = self.requests();
+        requests.retain(|request| request.line.starts_with("POST"));
+        requests
+    }
+
     /// What it was asked so far.
     pub fn requests(&self) -> Vec<Request> {
         self.shared.requests.lock().expect("requests").clone()
@@ -99,7 +113,17 @@ impl Endpoint {
 impl Shared {
     fn serve(&self, stream: TcpStream) {
         let Some(request) = read(&stream) else { return };
+        let page = self.page.lock().expect("a page").clone();
+        let shown = request.line.starts_with("GET") && !page.is_empty();
         self.requests.lock().expect("requests").push(request);
+        if shown {
+            let length = page.len();
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{page}"
+            );
+            drop((&stream).write_all(answer.as_bytes()));
+            return;
+        }
         match *self.manner.lock().expect("a manner") {
             Manner::Hang => self.hanging.lock().expect("connections").push(stream),
             Manner::Status(status) => {

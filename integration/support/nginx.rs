@@ -2,9 +2,12 @@
 
 use std::{
     collections::BTreeSet,
+    ffi::OsString,
     net::SocketAddr,
     path::{Path, PathBuf},
 };
+
+use nix::sys::signal::Signal;
 
 use super::{
     http,
@@ -45,9 +48,11 @@ impl Nginx {
     pub fn start(&mut self, configuration: &Path) {
         let program = PathBuf::from("/usr/sbin/nginx");
         assert!(program.is_file(), "no nginx: run `make test`, which installs it");
-        let arguments = ["-c".into(), configuration.display().to_string()];
+        // A killed master would leave its workers behind: SIGTERM when this process dies.
+        let mut arguments = ["--pdeathsig", "TERM", "--"].map(OsString::from).to_vec();
+        arguments.extend([program.into_os_string(), "-c".into(), configuration.into()]);
         let log = self.folder.path().join("output");
-        self.process = Some(Process::start(program, arguments, &log, |_| ()));
+        self.process = Some(Process::start("setpriv", arguments, &log, |_| ()));
         eventually("nginx serves", || self.page());
     }
 
@@ -72,5 +77,16 @@ impl Nginx {
         let children = format!("/proc/{master}/task/{master}/children");
         let children = std::fs::read_to_string(children).unwrap_or_default();
         children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+    }
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        if let Some(process) = &mut self.process
+            && process.exited().is_none()
+        {
+            process.signal(Signal::SIGTERM);
+            process.wait();
+        }
     }
 }

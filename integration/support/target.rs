@@ -65,16 +65,18 @@ impl Counter {
     }
 }
 
-/// The compiled program: Rust's own linker is a C compiler.
+/// The compiled program: Rust's own linker is a C compiler. Built beside its place and moved there,
+/// so that two runs at once do no harm.
 fn program() -> &'static Path {
-    static PROGRAM: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
-    let (_, path) = PROGRAM.get_or_init(|| {
-        let folder = scratch();
-        let path = folder.path().join("counter");
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let path = folder.join("counter");
+        let built = folder.join(format!("counter.{}", std::process::id()));
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("integration/programs/counter.c");
-        let built = Command::new("cc").arg("-o").arg(&path).arg(source).status();
-        assert!(built.expect("a C compiler named cc").success(), "counter.c compiles");
-        (folder, path)
-    });
-    path
+        let status = Command::new("cc").arg("-o").arg(&built).arg(source).status();
+        assert!(status.expect("a C compiler named cc").success(), "counter.c compiles");
+        std::fs::rename(built, &path).expect("a place for the counter");
+        path
+    })
 }

@@ -6,7 +6,7 @@
 //!
 //! A test module makes one test of each behaviour:
 //!
-//! ```ignore
+//! ```text
 //! providers::conformance!(EtcdBench::start());
 //! ```
 

@@ -100,7 +100,6 @@ impl Pipeline {
                 self.flow.published(Some(*rendering.digest()));
                 self.became_visible(published, false, due.since);
                 self.show_fresh();
-                self.collect().await;
             }
             Err(error) => self.publish_failed(&error),
         }

@@ -3,18 +3,19 @@
 
 use std::{
     sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use tokio::time::Instant;
 
-use super::Pipeline;
+use super::{COLLECT_AFTER, Pipeline};
 use crate::{
     chain::chain,
     guard::Judgement,
     publish::{PublishError, Published},
     rendering::OutputPath,
     status::{Cause, GenerationStatus, Held},
+    telemetry::took,
     template::TemplateError,
 };
 
@@ -32,8 +33,8 @@ impl Pipeline {
         tracing::info!(
             generation = generation.number,
             changed = names(&published.changed),
-            took = ?rounded(arrived.elapsed()),
-            rollback,
+            took = ?took(arrived),
+            rollback = rollback.then_some(true),
             "published"
         );
         let status = GenerationStatus {
@@ -61,6 +62,7 @@ impl Pipeline {
             self.kept.push(before.generation.clone());
         }
         self.is_rollback = rollback;
+        self.collect_at.get_or_insert(Instant::now() + COLLECT_AFTER);
         self.backoff.reset();
         self.wires.generations.send_replace(Some(visible));
     }
@@ -104,7 +106,8 @@ impl Pipeline {
         self.show_cause(Cause::Render, Some(lines.join("; ")));
     }
 
-    pub(super) fn show_publish_error(&self, error: &PublishError) {
+    pub(super) fn show_publish_error(&mut self, error: &PublishError) {
+        self.volume_gone |= matches!(error, PublishError::Gone);
         self.show_cause(Cause::Publish, Some(chain(error)));
     }
 
@@ -160,12 +163,6 @@ fn names(paths: &[OutputPath]) -> String {
     let more = paths.len().saturating_sub(NAMED);
     let more = if more > 0 { format!(",+{more}") } else { String::new() };
     format!("{}{more}", named.join(","))
-}
-
-/// A duration without digits that nobody reads.
-fn rounded(took: Duration) -> Duration {
-    let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-    Duration::from_micros(if micros > 1000 { micros / 100 * 100 } else { micros })
 }
 
 fn unix_seconds() -> f64 {

@@ -50,7 +50,6 @@ impl Pipeline {
         let published = self.wires.volume.publish(staged, true).await?;
         self.flow.published(Some(rendering));
         self.became_visible(published, true, started);
-        self.collect().await;
         Ok(())
     }
 

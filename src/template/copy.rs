@@ -28,7 +28,8 @@ enum Keys {
 }
 
 impl Copied {
-    pub(super) fn new(copy: &shape::Copy, to: &str) -> Self {
+    /// Refuses what is no glob.
+    pub(super) fn new(copy: &shape::Copy, to: &str) -> Result<Self, String> {
         let wild = copy.keys.find(['*', '?', '[', '{']);
         let keys = match wild {
             None => Keys::One(copy.keys.clone()),
@@ -36,10 +37,12 @@ impl Copied {
                 let before = &copy.keys[..at];
                 let cut = before.rfind('/').map_or("", |slash| &before[..=slash]).to_owned();
                 let glob = GlobBuilder::new(&copy.keys).literal_separator(true).build();
-                Keys::Many { glob: glob.expect("an accepted glob").compile_matcher(), cut }
+                let glob =
+                    glob.map_err(|error| format!("copy.keys is no glob: {}", error.kind()))?;
+                Keys::Many { glob: glob.compile_matcher(), cut }
             }
         };
-        Self { source: copy.source.clone(), keys, to: to.trim_end_matches('/').to_owned() }
+        Ok(Self { source: copy.source.clone(), keys, to: to.trim_end_matches('/').to_owned() })
     }
 
     /// The one file that it makes, if that can be known without keys.

@@ -11,11 +11,8 @@ use std::{
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value, syntax::SyntaxConfig};
 use regex_lite::Regex;
 
-use super::{TemplateError, filters, reads::Reads, tree::Branch, trouble::describe};
-use crate::{
-    config::{mistake::nearest, shape},
-    view::Complete,
-};
+use super::{TemplateError, filters, judge::Judge, reads::Reads, tree::Branch, trouble::describe};
+use crate::{config::shape, view::Complete};
 
 /// A template as the engine takes it.
 pub(super) struct Source {
@@ -65,9 +62,11 @@ impl Engine {
                 }
             }
         }
+        let plain = environment(fuel);
+        let Self { environment, names } = &engine;
+        let judge = Judge { environment, plain: &plain, sources, names };
         for template in templates {
-            engine.judge_names(template, sources, errors);
-            engine.judge_inclusions(template, &inclusion, errors);
+            errors.extend(judge.judge(&template.name));
         }
         engine
     }
@@ -76,60 +75,8 @@ impl Engine {
         self.names.insert(name.to_owned(), template.name.clone());
         let text = template.text.as_ref().to_owned();
         if let Err(error) = self.environment.add_template_owned(name.to_owned(), text) {
-            let (message, _, line) = describe(&error, None);
+            let (message, _, line) = describe(&error, |_, _| None);
             errors.push(TemplateError { template: template.name.clone(), line, message });
-        }
-    }
-
-    /// A name that is no source is a slip: strict templates would fail with the first key.
-    fn judge_names(
-        &self,
-        template: &Source,
-        sources: &BTreeSet<String>,
-        errors: &mut Vec<TemplateError>,
-    ) {
-        let Ok(compiled) = self.environment.get_template(&template.name) else { return };
-        let globals: BTreeSet<&str> = self.environment.globals().map(|(name, _)| name).collect();
-        let mut unknown: Vec<String> = compiled
-            .undeclared_variables(false)
-            .into_iter()
-            .filter(|name| !sources.contains(name) && !globals.contains(name.as_str()))
-            .collect();
-        unknown.sort();
-        for name in unknown {
-            let known: Vec<_> = sources.iter().map(String::as_str).collect();
-            let hint = nearest(&name, known.iter().copied())
-                .map(|guess| format!("; did you mean `{guess}`?"))
-                .unwrap_or_default();
-            errors.push(TemplateError {
-                template: template.name.clone(),
-                line: line_of(&template.text, &name),
-                message: format!("there is no source `{name}`, only {}{hint}", known.join(", ")),
-            });
-        }
-    }
-
-    fn judge_inclusions(
-        &self,
-        template: &Source,
-        inclusion: &Regex,
-        errors: &mut Vec<TemplateError>,
-    ) {
-        for found in inclusion.captures_iter(&template.text) {
-            let (Some(whole), Some(name)) = (found.get(0), found.get(1)) else { continue };
-            let optional = template.text[whole.end()..].trim_start().starts_with("ignore missing");
-            if optional || self.names.contains_key(name.as_str()) {
-                continue;
-            }
-            let line = template.text[..whole.start()].matches('\n').count() + 1;
-            errors.push(TemplateError {
-                template: template.name.clone(),
-                line: Some(line),
-                message: format!(
-                    "there is no template `{}` to include; name one by its file name or its `to`",
-                    name.as_str()
-                ),
-            });
         }
     }
 
@@ -154,11 +101,11 @@ impl Engine {
         match rendered {
             Ok(()) => Ok(out.bytes),
             Err(error) => {
-                let written = |name: &str| {
-                    self.environment.templates().any(|(_, it)| it.source().contains(name))
+                let undefined = |template: Option<&str>, line: Option<usize>| {
+                    let text = self.environment.get_template(template?).ok()?.source().to_owned();
+                    reads.undefined(&text, line?)
                 };
-                let missing = reads.last_missing(written);
-                let (mut message, place, line) = describe(&error, missing);
+                let (mut message, place, line) = describe(&error, undefined);
                 let place = place.and_then(|place| self.names.get(&place));
                 let own = place.is_none_or(|place| place == name);
                 if let (false, Some(place), Some(line)) = (own, place, line) {
@@ -196,17 +143,11 @@ fn syntax(delimiters: &shape::Delimiters) -> Result<SyntaxConfig, minijinja::Err
     builder.build()
 }
 
-/// A tag that names another template literally.
+/// A tag that names another template.
 fn inclusion(delimiters: &shape::Delimiters) -> Regex {
     let open = delimiters.block.as_ref().map_or("{%", |[open, _]| open.as_str());
-    let tag = r#"[-+]?\s*(?:include|import|extends|from)\s+["']([^"']+)["']"#;
+    let tag = r"[-+]?\s*(?:include|import|extends|from)\b";
     Regex::new(&format!("{}{tag}", regex_lite::escape(open))).expect("an escaped literal and a tag")
-}
-
-/// The line on which a name is used first.
-fn line_of(text: &str, name: &str) -> Option<usize> {
-    let word = Regex::new(&format!(r"\b{}\b", regex_lite::escape(name))).ok()?;
-    text.lines().position(|line| word.is_match(line)).map(|line| line + 1)
 }
 
 /// Bytes up to a limit.

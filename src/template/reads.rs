@@ -49,11 +49,21 @@ impl Reads {
         self.notes().missing = Some((what, name.to_owned()));
     }
 
-    /// The last thing that was asked for and was not there. Where its name stands in no template
-    /// it was computed, maybe from a value: then it is not told.
-    pub(super) fn last_missing(&self, is_written: impl Fn(&str) -> bool) -> Option<String> {
+    /// What to say of something undefined, from the last thing that was asked for in vain. An
+    /// earlier one may have had a default, so it is blamed only if the line that failed has its
+    /// name. Where that stands nowhere in the template it was computed, maybe from a value: then it
+    /// is not told.
+    pub(super) fn undefined(&self, template: &str, line: usize) -> Option<String> {
         let (what, name) = self.notes().missing.clone()?;
-        Some(if is_written(&name) { what } else { "key of that computed name".to_owned() })
+        if !template.contains(&name) {
+            return Some("there is no key of that computed name".to_owned());
+        }
+        let failed = template.lines().nth(line.checked_sub(1)?)?;
+        Some(if failed.contains(&name) {
+            format!("there is no {what}")
+        } else {
+            format!("something is not defined; the last key that was not there is {what}")
+        })
     }
 
     /// All notes.

@@ -76,6 +76,8 @@ fn a_tree_is_listed_in_the_order_of_its_keys() {
     renders("{% for k, v in app.up | items %}{{ k }};{% endfor %}", &keys, "a;b;c;");
     renders("{% for k in app %}{{ k }};{% endfor %}", &keys, "other;up;");
     renders("{{ app.up | length }}", &keys, "3");
+    let mixed = [("a", "1"), ("a-b", "2"), ("a/c", "3"), ("a/d", "4"), ("a0", "5")];
+    renders("{% for k in app %}{{ k }};{% endfor %}", &mixed, "a;a-b;a0;");
     renders("{% for k, v in app.up.c | items %}{{ k }}={{ v }}{% endfor %}", &keys, "d=3");
 }
 
@@ -89,6 +91,7 @@ fn a_key_that_has_keys_below_must_be_named_exactly() {
 #[test]
 fn a_missing_key_is_an_error_that_names_template_line_and_key() {
     fails("one\n{{ app.db.host }}", &[("db/port", "1")], &["templates[0]:2", r#"app["db/host"]"#]);
+    fails("{% set v = app.a %}\n{{ v }}", &[], &["templates[0]", r#"app["a"]"#]);
     fails("{{ app['x-y'] | upper }}", &[], &[r#"app["x-y"]"#]);
     renders("{{ app.x is defined }} {{ app.x | default('d') }}", &[], "False d");
 }
@@ -137,6 +140,13 @@ fn copies_are_named_as_designed() {
 }
 
 #[test]
+fn a_copy_of_what_is_no_glob_is_refused() {
+    let text = settings("{ copy: { source: app, keys: 'a[*' }, to: x }");
+    let error = compile(vec![TemplateText { settings: text, text: None }]).err().expect("no glob");
+    assert!(error[0].to_string().starts_with("templates[0]: copy.keys is no glob"), "{error:?}");
+}
+
+#[test]
 fn hostile_keys_are_refused_by_name() {
     for key in ["certs/../../etc/cron.d/x", "certs//abs", "certs/a\nb", "certs/.."] {
         let text = settings("{ copy: { source: app, keys: \"certs/**\" }, to: certs/ }");
@@ -153,14 +163,18 @@ fn every_mistake_of_every_template_is_found_when_compiling() {
         inline("{% if %}", "a"),
         inline("x\n{{ apq.k }}", "b"),
         inline("{% include 'no' %}", "c"),
+        inline("{# apq | nope #}\n{{ app.k | nope }}{{ app.k is nopt }}", "d"),
+        inline("{# {% include 'no' %} #}{% include 'no' ignore missing %}", "e"),
     ];
-    let errors = compile(templates).err().expect("three mistakes");
+    let errors = compile(templates).err().expect("mistakes");
     let lines: Vec<_> = errors.iter().map(ToString::to_string).collect();
-    assert_eq!(lines.len(), 3, "{lines:#?}");
+    assert_eq!(lines.len(), 5, "{lines:#?}");
     assert!(lines[0].starts_with("templates[0]:1: syntax error"), "{lines:#?}");
     assert!(lines[1].starts_with("templates[1]:2: there is no source `apq`"), "{lines:#?}");
     assert!(lines[1].contains("did you mean `app`"), "{lines:#?}");
     assert!(lines[2].starts_with("templates[2]:1: there is no template `no`"), "{lines:#?}");
+    assert_eq!(lines[3], "templates[3]:2: there is no filter `nope`");
+    assert_eq!(lines[4], "templates[3]:2: there is no test `nopt`");
 }
 
 #[test]
@@ -279,6 +293,11 @@ fn no_message_holds_a_value() {
         "{{ app.t | dictsort(by=app['v']) }}",
         "{{ app['v'] is divisibleby(app['v']) }}",
         "{% for a, b in app['v'] %}{% endfor %}",
+        "{{ [1] | map(app['v']) | list }}",
+        "{{ [1] | select(app['v']) | list }}",
+        "{{ [{}] | map(attribute=app['v']) | list }}",
+        "{{ {}[app['v']] }}",
+        "{{ 1 is filter(app['v']) }}",
     ] {
         if let Err(error) = render(text, &keys) {
             assert!(!error.contains(CANARY), "{text}: {error}");
@@ -372,4 +391,23 @@ fn an_error_leaves_the_last_rendering_what_it_was() {
     let again = set.render(&view(&[("k", "v")])).expect("renders");
     assert_eq!(good.digest(), again.digest());
     assert_eq!(set.rendered(), 0);
+}
+
+#[test]
+fn a_set_moves_to_another_thread() {
+    fn moves<T: Send + Default + 'static>() {}
+    moves::<TemplateSet>();
+}
+
+#[test]
+fn a_field_that_is_not_there_is_not_taken_for_an_optional_key() {
+    let text = "{{ app.x | default('') }}\n{{ (app.j | fromjson).host }}";
+    let error = render(text, &[("j", "{}")]).expect_err("no such field");
+    assert!(error.starts_with("templates[0]:2: something is not defined"), "{error}");
+}
+
+#[test]
+fn a_repetition_without_end_is_refused() {
+    fails("{{ ('x' * 99999999999) | length }}", &[], &["templates[0]:1"]);
+    fails("{{ range(99999999999) | length }}", &[], &["templates[0]:1"]);
 }

@@ -99,14 +99,20 @@ impl Object for Branch {
     fn enumerate(self: &Arc<Self>) -> Enumerator {
         self.reads.listed(&self.source, &self.prefix);
         let mut names: Vec<Value> = Vec::new();
-        let mut last = "";
+        let mut folder = None;
         for (key, _) in from(&self.entries, &self.prefix) {
             let Some(rest) = key.as_str().strip_prefix(self.prefix.as_str()) else { break };
-            let name = rest.split('/').next().unwrap_or(rest);
-            if names.is_empty() || name != last {
+            let Some((name, _)) = rest.split_once('/') else {
+                names.push(Value::from(rest));
+                continue;
+            };
+            // A key of the same name has listed it, maybe with others (`a-b`) in between.
+            let listed =
+                || self.entries.contains_key(&key.as_str()[..self.prefix.len() + name.len()]);
+            if folder != Some(name) && !listed() {
                 names.push(Value::from(name));
-                last = name;
             }
+            folder = Some(name);
         }
         Enumerator::Values(names)
     }

@@ -9,11 +9,11 @@ use minijinja::{Error, ErrorKind};
 #[error("{0}")]
 pub(super) struct Trouble(pub(super) String);
 
-/// The words for an engine's error, and the deepest template and line that it names. `missing` is
-/// the last key that was not there.
+/// The words for an engine's error, and the deepest template and line that it names. `undefined`
+/// has the words for what is not defined at a template's line.
 pub(super) fn describe(
     error: &Error,
-    missing: Option<String>,
+    undefined: impl Fn(Option<&str>, Option<usize>) -> Option<String>,
 ) -> (String, Option<String>, Option<usize>) {
     let mut deepest = error;
     let mut ours = None;
@@ -27,30 +27,29 @@ pub(super) fn describe(
         }
         next = below.source();
     }
-    let words = ours.unwrap_or_else(|| words(deepest, missing));
     let (name, line) = if deepest.line().is_some() {
         (deepest.name(), deepest.line())
     } else {
         (error.name(), error.line())
     };
+    let words = ours.unwrap_or_else(|| words(deepest, undefined(name, line)));
     (words, name.map(str::to_owned), line)
 }
 
-fn words(error: &Error, missing: Option<String>) -> String {
-    // These quote the template and nothing else.
-    let quoted = error.detail().unwrap_or_default();
+fn words(error: &Error, undefined: Option<String>) -> String {
     match error.kind() {
-        ErrorKind::UndefinedError => match missing {
-            Some(key) => format!("there is no {key}"),
-            None => "something is not defined".to_owned(),
-        },
-        ErrorKind::SyntaxError => format!("syntax error: {quoted}"),
+        ErrorKind::UndefinedError => {
+            undefined.unwrap_or_else(|| "something is not defined".to_owned())
+        }
+        // It quotes the template and nothing else.
+        ErrorKind::SyntaxError => format!("syntax error: {}", error.detail().unwrap_or_default()),
         ErrorKind::TemplateNotFound => {
             "there is no such template; include one by its file name or its `to`".to_owned()
         }
-        ErrorKind::UnknownFilter => format!("there is no such filter: {quoted}"),
-        ErrorKind::UnknownTest => format!("there is no such test: {quoted}"),
-        ErrorKind::UnknownFunction => format!("there is no such function: {quoted}"),
+        // Written ones are found when compiling; these were computed, maybe from a value.
+        ErrorKind::UnknownFilter => "there is no filter of that computed name".to_owned(),
+        ErrorKind::UnknownTest => "there is no test of that computed name".to_owned(),
+        ErrorKind::UnknownFunction => "there is no such function".to_owned(),
         ErrorKind::UnknownMethod => "there is no such method".to_owned(),
         ErrorKind::OutOfFuel => "it took more instructions than limits.fuel".to_owned(),
         ErrorKind::WriteFailure => "its output is larger than limits.file".to_owned(),

@@ -73,7 +73,7 @@ impl Following {
             held: None,
             trusted: None,
             idle: Pace::new(2, Duration::from_secs(1)),
-            busy: Pace::new(10, Duration::from_millis(50)),
+            busy: Pace::new(20, Duration::from_millis(5)),
             read_at: Instant::now(),
         }
     }
