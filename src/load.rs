@@ -84,7 +84,8 @@ impl Loader {
     fn read(&self) -> Result<String, Box<Refusal>> {
         let bytes = std::fs::read(&self.path).map_err(|error| {
             let name = self.path.display();
-            self.refuse("", &[format!("{name} cannot be read: {error}")], Vec::new())
+            let hint = "mount it, or name another by --config or REHUP_CONFIG";
+            self.refuse("", &[format!("{name} cannot be read: {error}; {hint}")], Vec::new())
         })?;
         String::from_utf8(bytes).map_err(|error| {
             let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];

@@ -211,15 +211,3 @@ fn the_command_line_and_the_file_must_agree() {
     assert_eq!(config.volume().path, Path::new("/shared"));
     assert_eq!(config.listen().port(), 2);
 }
-
-#[test]
-fn the_readmes_configuration_is_accepted() {
-    let readme = include_str!("../../README.md");
-    let (_, after) = readme.split_once("  rehup.yaml: |\n").expect("a configuration");
-    let block: Vec<_> = after.lines().map_while(|line| line.strip_prefix("    ")).collect();
-    let yaml = block.join("\n");
-    let overrides = Overrides { output: Some("/shared".into()), listen: None };
-    let parsed = Config::parse(&yaml, &|_| None, &overrides, &Facts::default());
-    let (config, _) = parsed.unwrap_or_else(|mistakes| panic!("{mistakes:#?}"));
-    assert_eq!(config.targets[0].name, "nginx");
-}

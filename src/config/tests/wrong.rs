@@ -32,11 +32,11 @@ fn what_is_no_yaml_has_its_line() {
 
 #[test]
 fn neither_depth_nor_aliases_make_it_large() {
-    let mut bomb = String::from("a0: &a0 [x]\n");
-    for level in 1..12 {
-        let before = format!("*a{},", level - 1).repeat(10);
-        bomb += &format!("a{level}: &a{level} [{before}]\n");
-    }
+    let layer = |level: usize| {
+        let before = format!("*a{},", level.saturating_sub(1)).repeat(level.min(1) * 10);
+        format!("a{level}: &a{level} [{before}]\n")
+    };
+    let bomb: String = (0..12).map(layer).collect();
     assert!(check(&bomb).ends_with("it is too deep or too large, maybe by its aliases"));
     assert!(check(&"[".repeat(100_000)).contains("no YAML"));
 }
