@@ -9,10 +9,11 @@ pub mod status;
 
 mod first;
 
+use std::io::Write as _;
+
 use crate::exit::Failure;
 
 /// `rehup schema`.
 pub fn print_schema(schema: &serde_json::Value) -> Result<(), Failure> {
-    println!("{}", serde_json::to_string_pretty(schema)?);
-    Ok(())
+    Ok(writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(schema)?)?)
 }

@@ -54,13 +54,12 @@ impl Loader {
     /// Reads and judges what is on disk now.
     pub fn load(&self) -> Result<Accepted, Box<Refusal>> {
         let text = self.read()?;
-        let environment = |name: &str| self.environment.get(name).cloned();
-        let parsed = Config::parse(&text, &environment, &self.overrides, &self.facts);
+        let parsed = Config::parse(&text, &self.variable(), &self.overrides, &self.facts);
         let (config, places) =
             parsed.map_err(|mistakes| self.refuse(&text, &self.at_file(&mistakes), Vec::new()))?;
         let files: Vec<PathBuf> =
             config.templates.iter().filter_map(|template| template.file.clone()).collect();
-        let (text, contents) = self.read_with(&files, text, &places)?;
+        let (text, contents) = self.read_with(&files, text, &config, &places)?;
         let templates = texts(&config, &contents);
         let mut digest = DigestBuilder::default();
         digest.part(text.as_bytes());
@@ -78,10 +77,15 @@ impl Loader {
         Ok(Accepted { config, templates, digest: digest.finish(), files, missing })
     }
 
+    fn variable(&self) -> impl Fn(&str) -> Option<String> {
+        |name| self.environment.get(name).cloned()
+    }
+
     fn read(&self) -> Result<String, Box<Refusal>> {
         let bytes = std::fs::read(&self.path).map_err(|error| {
             let name = self.path.display();
-            self.refuse("", &[format!("{name} cannot be read: {error}")], Vec::new())
+            let hint = "mount it, or name another by --config or REHUP_CONFIG";
+            self.refuse("", &[format!("{name} cannot be read: {error}; {hint}")], Vec::new())
         })?;
         String::from_utf8(bytes).map_err(|error| {
             let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
@@ -96,6 +100,7 @@ impl Loader {
         &self,
         files: &[PathBuf],
         text: String,
+        config: &Config,
         places: &Places,
     ) -> Result<(String, BTreeMap<PathBuf, String>), Box<Refusal>> {
         if files.is_empty() {
@@ -103,7 +108,8 @@ impl Loader {
         }
         let missing: Vec<_> = files.iter().filter(|file| !file.is_file()).collect();
         if !missing.is_empty() {
-            let mistakes: Vec<_> = missing.iter().map(|file| unread(file, places)).collect();
+            let mistakes: Vec<_> =
+                missing.iter().map(|file| unread(file, config, places)).collect();
             return Err(self.refuse(&text, &self.at_file(&mistakes), files.to_vec()));
         }
         let all = [vec![self.path.clone()], files.to_vec()].concat();
@@ -132,15 +138,21 @@ impl Loader {
     fn refuse(&self, text: &str, mistakes: &[String], files: Vec<PathBuf>) -> Box<Refusal> {
         Box::new(Refusal {
             mistakes: mistakes.to_vec(),
-            salvaged: Salvaged::from(text, &self.overrides),
+            salvaged: Salvaged::from(text, &self.variable(), &self.overrides),
             files: [vec![self.path.clone()], files].concat(),
         })
     }
 }
 
-fn unread(file: &Path, places: &Places) -> Mistake {
-    let what = format!("{} is no file that can be read; is it mounted?", file.display());
-    places.mistake("templates", what)
+fn unread(file: &Path, config: &Config, places: &Places) -> Mistake {
+    let what = match file.try_exists() {
+        Ok(false) => "does not exist; mount it, or mend the path",
+        Ok(true) => "is no file",
+        Err(_) => "cannot be reached by this user; see the modes of its folders",
+    };
+    let index = config.templates.iter().position(|it| it.file.as_deref() == Some(file));
+    let at = format!("templates[{}].file", index.unwrap_or_default());
+    places.mistake(&at, format!("{} {what}", file.display()))
 }
 
 /// Each template with its text.

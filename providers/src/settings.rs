@@ -60,6 +60,7 @@ impl Settings {
 #[serde(deny_unknown_fields)]
 pub struct ConsulSettings {
     /// The agent's or server's URL, `http` or `https`.
+    #[schemars(extend("format" = "http-url"))]
     pub address: String,
     /// Taken byte for byte and removed from each key.
     pub prefix: String,
@@ -114,7 +115,7 @@ impl Consistency {
 #[serde(deny_unknown_fields)]
 pub struct EtcdSettings {
     /// URLs of the members, `http` or `https`; one at a time is used.
-    #[schemars(length(min = 1))]
+    #[schemars(length(min = 1), extend("items" = { "type": "string", "format": "http-url" }))]
     pub endpoints: Vec<String>,
     /// Taken byte for byte and removed from each key.
     pub prefix: String,

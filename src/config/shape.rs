@@ -378,7 +378,7 @@ pub struct Target {
     pub exec: Option<Vec<String>>,
     /// Globs over `to`; default: every file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1))]
+    #[schemars(length(min = 1), extend("items" = { "type": "string", "format": "glob" }))]
     pub only: Option<Vec<String>>,
     /// The least time between two reloads.
     #[serde(default = "seconds::<1>", with = "duration")]
@@ -511,9 +511,9 @@ pub struct StatusRange {
 #[serde(untagged)]
 pub enum StatusShape {
     /// One status.
-    Number(u16),
+    Number(#[schemars(range(min = 100, max = 599))] u16),
     /// A range: `200-299`.
-    Range(String),
+    Range(#[schemars(extend("format" = "status"))] String),
 }
 
 impl StatusRange {
@@ -643,7 +643,7 @@ pub enum Workers {
 #[derive(Default)]
 pub struct Admin {
     /// Where to listen; also by `--listen` and `REHUP_LISTEN`.
-    #[schemars(with = "String")]
+    #[schemars(with = "String", extend("format" = "listen"))]
     pub listen: Option<SocketAddr>,
     /// The token of the operator's calls.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -5,12 +5,9 @@ use std::{borrow::Cow, time::Duration};
 use providers::settings::duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use super::{
-    mistake::Mistake,
-    tree::{Node, Value as Tree},
-};
+use super::{mistake::Mistake, walk::Walked};
 
 /// One configured use of a provider: exactly one provider key, and what the core adds.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -20,6 +17,7 @@ pub struct Source {
     /// Keys without which nothing is published.
     pub required: Vec<String>,
     /// The full re-read, jittered.
+    #[serde(with = "duration")]
     pub resync: Duration,
 }
 
@@ -44,23 +42,31 @@ impl Default for Common {
 /// What the core adds to a provider's settings, by name.
 const COMMON: [&str; 2] = ["required", "resync"];
 
-/// Sources that name no provider, or several.
-pub(super) fn without_one_provider(file: &Node) -> Vec<Mistake> {
-    let Some(Tree::Map(sources)) = file.get("sources").map(|node| &node.value) else {
-        return Vec::new();
+/// Judges that each source of a walked file names exactly one provider. One that does not gets
+/// a stand-in, so that the rest can be judged.
+pub(super) fn judge_providers(walked: &mut Walked) {
+    let Some(sources) = walked.right.get_mut("sources").and_then(Value::as_object_mut) else {
+        return;
     };
-    let mut mistakes = Vec::new();
-    for (name, line, source) in sources {
-        let Tree::Map(entries) = &source.value else { continue };
-        let own = entries.iter().filter(|(key, _, _)| !COMMON.contains(&key.as_str()));
-        let what = match own.count() {
-            0 => "it names no provider; write one of consul, etcd, files",
-            1 => continue,
-            _ => "only one of consul, etcd, files can be there",
-        };
-        mistakes.push(Mistake::at(*line, format!("sources.{name}"), what));
+    for (name, source) in sources {
+        let path = format!("sources.{name}");
+        let Some(source) = source.as_object_mut() else { continue };
+        let own = source.keys().filter(|key| !COMMON.contains(&key.as_str())).count();
+        if own == 1 {
+            continue;
+        }
+        let line = walked.lines.get(&path).copied().unwrap_or(1);
+        // A source of a wrong type was told already.
+        if walked.lost.insert(path.clone()) {
+            let what = match own {
+                0 => "it names no provider; write one of consul, etcd, files",
+                _ => "only one of consul, etcd, files can be there",
+            };
+            walked.mistakes.push(Mistake::at(line, path, what));
+        }
+        source.retain(|key, _| COMMON.contains(&key.as_str()));
+        source.insert("files".to_owned(), json!({ "path": "/lost" }));
     }
-    mistakes
 }
 
 impl<'de> Deserialize<'de> for Source {
