@@ -10,11 +10,13 @@
 # Nothing is asked of apt while everything is there, and no package's service is started.
 set -euo pipefail
 
-# Beside programs: `protos` are protobuf's well-known types, `root` and `userns` are rights.
+# Beside programs: `protos` are protobuf's well-known types; `root`, `mounts` and `userns` are rights,
+# where `mounts` is what root needs for a test that others pass without.
 has() {
     case $1 in
         protos) has_protos ;;
         root) [ "$(id -u)" = 0 ] && unshare --mount true 2>/dev/null ;;
+        mounts) [ "$(id -u)" != 0 ] || unshare --mount true 2>/dev/null ;;
         userns) unshare --user --map-root-user true 2>/dev/null ;;
         *) command -v "$1" >/dev/null || [ -x "/usr/sbin/$1" ] ;;
     esac
