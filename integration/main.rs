@@ -12,6 +12,7 @@ mod files;
 mod lifecycle;
 mod operator;
 mod publish;
+mod readme;
 mod real;
 mod targets;
 mod tidy;
