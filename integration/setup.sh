@@ -56,7 +56,7 @@ packages() {
     local program
     for program in "$@"; do
         package "$program"
-    done | tr ' ' '\n' | sort -u | tr '\n' ' '
+    done | tr ' ' '\n' | sort -u | paste -sd ' '
 }
 
 # Runs a command while no package may start a service, whatever the machine's own policy says.
