@@ -97,7 +97,7 @@ say_missing() {
 fatal=(cc protoc protos)
 case ${1:-} in
     build) optional=() ;;
-    test) fatal+=(setpriv) optional=(unshare openssl nginx prometheus etcd python3) ;;
+    test) fatal+=(setpriv) optional=(unshare openssl nginx prometheus etcd) ;;
     demo) optional=(nginx) ;;
     missing)
         shift

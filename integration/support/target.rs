@@ -37,7 +37,7 @@ impl Counter {
     fn start_with(kills: bool) -> Self {
         let folder = scratch();
         let log = folder.path().join("signals");
-        let mut arguments = vec![log.display().to_string()];
+        let mut arguments = vec!["catch".to_owned(), log.display().to_string()];
         let victim = folder.path().join("victim").display().to_string();
         arguments.extend(kills.then_some(victim));
         let output = folder.path().join("output");
@@ -73,7 +73,7 @@ impl Counter {
 
 /// The compiled program: Rust's own linker is a C compiler. Built beside its place and moved there,
 /// so that two runs at once do no harm.
-fn program() -> &'static Path {
+pub fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
