@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use crate::support::{
     patience::{eventually, eventually_async},
     process::{free_port, scratch},
+    program::installed,
     target,
 };
 
@@ -252,7 +253,7 @@ impl Nginx {
         nginx.configure("");
         let conf = nginx.0.path().join("nginx.conf");
         let log = nginx.0.path().join("error.log");
-        let mut command = Command::new("nginx");
+        let mut command = Command::new(installed("nginx"));
         command.arg("-c").arg(conf).arg("-e").arg(log);
         assert!(command.status().expect("nginx starts").success());
         eventually("a pid file", || nginx.pid());

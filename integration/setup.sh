@@ -18,6 +18,7 @@ has() {
         root) [ "$(id -u)" = 0 ] && unshare --mount true 2>/dev/null ;;
         mounts) [ "$(id -u)" != 0 ] || unshare --mount true 2>/dev/null ;;
         userns) unshare --user --map-root-user true 2>/dev/null ;;
+        etcd) [ -x "${ETCD_OLD:-/usr/bin/etcd}" ] ;; # The second, older one, where Debian puts it.
         *) command -v "$1" >/dev/null || [ -x "/usr/sbin/$1" ] ;;
     esac
 }

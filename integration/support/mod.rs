@@ -11,6 +11,7 @@ pub mod http;
 pub mod nginx;
 pub mod patience;
 pub mod process;
+pub mod program;
 pub mod prometheus;
 pub mod store;
 pub mod target;

@@ -1,11 +1,6 @@
 //! A real nginx whose configuration is what Rehup publishes.
 
-use std::{
-    collections::BTreeSet,
-    ffi::OsString,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeSet, ffi::OsString, net::SocketAddr, path::Path};
 
 use nix::sys::signal::Signal;
 
@@ -13,6 +8,7 @@ use super::{
     http,
     patience::eventually,
     process::{Process, free_port, scratch},
+    program::installed,
 };
 
 /// A place for one nginx: its port and its private files; nothing runs before [`Nginx::start`].
@@ -46,11 +42,9 @@ impl Nginx {
 
     /// Starts it on a configuration file and waits until it serves.
     pub fn start(&mut self, configuration: &Path) {
-        let program = PathBuf::from("/usr/sbin/nginx");
-        assert!(program.is_file(), "no nginx: run `make test`, which installs it");
         // A killed master would leave its workers behind: SIGTERM when this process dies.
         let mut arguments = ["--pdeathsig", "TERM", "--"].map(OsString::from).to_vec();
-        arguments.extend([program.into_os_string(), "-c".into(), configuration.into()]);
+        arguments.extend([installed("nginx").into_os_string(), "-c".into(), configuration.into()]);
         let log = self.folder.path().join("output");
         self.process = Some(Process::start("setpriv", arguments, &log, |_| ()));
         eventually("nginx serves", || self.page());

@@ -1,14 +1,12 @@
 //! A real Prometheus whose configuration is what Rehup publishes.
 
-use std::{
-    net::SocketAddr,
-    path::{Path, PathBuf},
-};
+use std::{net::SocketAddr, path::Path};
 
 use super::{
     http,
     patience::eventually,
     process::{Process, free_port, scratch},
+    program::installed,
 };
 
 /// A place for one Prometheus; nothing runs before [`Prometheus::start`].
@@ -27,8 +25,6 @@ impl Prometheus {
 
     /// Starts it on a configuration file and waits until it is ready.
     pub fn start(&mut self, configuration: &Path) {
-        let program = PathBuf::from("/usr/bin/prometheus");
-        assert!(program.is_file(), "no Prometheus: run `make test`, which installs it");
         let arguments = [
             format!("--config.file={}", configuration.display()),
             format!("--storage.tsdb.path={}/data", self.folder.path().display()),
@@ -36,7 +32,7 @@ impl Prometheus {
             "--web.enable-lifecycle".to_owned(),
         ];
         let log = self.folder.path().join("output");
-        self.process = Some(Process::start(program, arguments, &log, |_| ()));
+        self.process = Some(Process::start(installed("prometheus"), arguments, &log, |_| ()));
         eventually("Prometheus is ready", || {
             http::get(self.at, "/-/ready").filter(|answer| answer.status == 200)
         });
