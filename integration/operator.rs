@@ -167,6 +167,7 @@ fn the_metrics_are_open_metrics_with_every_promised_name() {
         "rehup_reload_owed_seconds{target=\"main\"} 0",
         "rehup_reloads_total{target=\"main\",outcome=\"confirmed\"} 1",
         "rehup_change_to_visible_seconds_count 1",
+        "rehup_templates_rendered_total 1",
         "rehup_change_to_settled_seconds_count{target=\"main\"} 1",
     ] {
         assert!(page.lines().any(|line| line.starts_with(sample)), "{sample} in:\n{page}");

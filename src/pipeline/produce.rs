@@ -67,6 +67,7 @@ impl Pipeline {
             (templates, rendering)
         });
         let (templates, rendering) = work.await.expect("a panic ends the process");
+        self.wires.metrics.rendered(templates.rendered());
         self.plan.templates = templates;
         self.mark(None).await;
         rendering
