@@ -13,5 +13,6 @@ pub mod patience;
 pub mod process;
 pub mod program;
 pub mod prometheus;
+pub mod proxy;
 pub mod store;
 pub mod target;
