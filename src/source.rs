@@ -8,13 +8,15 @@ mod outage;
 use std::{sync::Arc, time::Duration};
 
 use futures_util::StreamExt;
-use providers::{Entries, ErrorKind, Provider, ProviderError, Revision, Snapshot, Update, Updates};
+use providers::{
+    Doubt, Entries, ErrorKind, Provider, ProviderError, Revision, Snapshot, Update, Updates,
+};
 use tokio::{
     sync::watch,
     time::{Instant, sleep_until, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::{
     backoff::Backoff,
@@ -82,7 +84,10 @@ impl Follower {
             stream = provider.follow();
             following.full = true;
             due = self.next_resync();
-            self.board.source(&self.name, |status| count(status, reason));
+            self.board.source(&self.name, |status| {
+                count(status, reason);
+                status.resyncing = true;
+            });
         }
     }
 
@@ -113,6 +118,9 @@ impl Follower {
         let (entries, differs) = shared(following.last.as_ref().map(|last| &last.entries), entries);
         let answered = following.last.is_some();
         let doubts_differ = following.last.as_ref().is_none_or(|last| last.doubts != doubts);
+        if doubts_differ {
+            self.tell_doubts(&doubts, answered);
+        }
         let full = std::mem::take(&mut following.full);
         following.reads += u64::from(full);
         let keys = entries.len();
@@ -124,6 +132,8 @@ impl Follower {
         self.well(following);
         self.board.source(&self.name, |status| {
             status.keys = keys;
+            status.resyncing = false;
+            status.doubts.clone_from(&snapshot.doubts);
             // A snapshot that may show less than there is proves nothing.
             let proof = snapshot.doubts.is_empty().then_some(as_of);
             proven(status, revision, proof);
@@ -131,6 +141,16 @@ impl Follower {
         if full || differs || doubts_differ {
             let seen = Seen { snapshot, reads: following.reads, at: Instant::now() };
             self.inbox.put(&self.name, seen);
+        }
+    }
+
+    fn tell_doubts(&self, doubts: &[Doubt], answered: bool) {
+        let words: Vec<_> = doubts.iter().map(|doubt| doubt.as_str()).collect();
+        if !words.is_empty() {
+            let doubts = words.join(",");
+            warn!(source = self.name, doubts, "the answer may show less than the store holds");
+        } else if answered {
+            info!(source = self.name, "the answer shows everything again");
         }
     }
 
