@@ -29,8 +29,14 @@ for test in "${left_out[@]}"; do
 done
 
 log=$target/test.log
+rm -f "$target/tmp/times"
 status=0
 cargo test --workspace --locked --no-fail-fast -- "${skips[@]}" 2>&1 </dev/null | tee "$log" || status=$?
+
+if [ -f "$target/tmp/times" ]; then
+    printf 'what is promised within a bound took:\n'
+    sort -k4 "$target/tmp/times"
+fi
 
 not_run=0
 if [ ${#left_out[@]} -gt 0 ]; then
