@@ -2,20 +2,14 @@
 //!
 //! Owns which endpoint is next. Must not wait between attempts: that is the core's.
 
-use std::{
-    mem,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{mem, time::Duration};
 
 use tokio::time::Instant;
 
 use super::{
     content::Content,
     failure::{Failure, Recovery},
+    lessons::Lessons,
     list::list,
     range::Range,
     session::Session,
@@ -40,21 +34,19 @@ pub(super) struct Follow {
     proof_every: Duration,
     /// Counts up; the endpoint is this modulo their number.
     turn: usize,
-    /// The highest revision seen, shared with the streams before and after this one.
-    highest: Arc<AtomicU64>,
+    /// Connections that led to nothing since the last full read.
+    vain: usize,
+    lessons: Lessons,
     state: State,
 }
 
 impl Follow {
     /// Nothing done yet. The first endpoint is a random one, so that many of us spread.
-    pub(super) fn new(
-        settings: EtcdSettings,
-        proof_every: Duration,
-        highest: Arc<AtomicU64>,
-    ) -> Self {
+    pub(super) fn new(settings: EtcdSettings, proof_every: Duration, lessons: Lessons) -> Self {
         let range = Range::below(&settings.prefix);
         let turn = fastrand::usize(..settings.endpoints.len().max(1));
-        Self { settings, range, proof_every, turn, highest, state: State::Disconnected }
+        let state = State::Disconnected;
+        Self { settings, range, proof_every, turn, vain: 0, lessons, state }
     }
 
     /// The next update; an error leaves the state from which the next call tries again.
@@ -63,7 +55,7 @@ impl Follow {
             if let Some(update) = self.step().await? {
                 let (Update::Snapshot(Snapshot { revision, .. })
                 | Update::Current { revision, .. }) = &update;
-                self.highest.fetch_max(revision.0, Ordering::Relaxed);
+                self.lessons.saw(revision.0);
                 return Ok(update);
             }
         }
@@ -71,24 +63,26 @@ impl Follow {
 
     async fn step(&mut self) -> Result<Option<Update>, ProviderError> {
         match mem::replace(&mut self.state, State::Disconnected) {
-            State::Disconnected => match connect(&self.settings, self.turn).await {
+            State::Disconnected => match self.connect().await {
                 Ok(session) => {
                     self.state = State::Connected(session);
                     Ok(None)
                 }
                 Err(failure) => {
-                    self.turn = self.turn.wrapping_add(1);
+                    self.next_endpoint();
                     Err(failure.error)
                 }
             },
-            State::Connected(session) => {
+            State::Connected(mut session) => {
                 let as_of = Instant::now();
-                match list(&session, &self.range, self.settings.max_bytes).await {
-                    Ok(content) if content.revision().0 < self.highest.load(Ordering::Relaxed) => {
-                        let failure = self.restored(session.endpoint(), content.applied());
-                        self.recover(session, failure).await
-                    }
+                match list(&mut session, &self.range, self.settings.max_bytes).await {
                     Ok(content) => {
+                        self.vain = 0;
+                        if let Some(before) = self.lessons.went_back_to(content.revision().0) {
+                            let revision = content.revision().0;
+                            let failure = Failure::went_back(session.endpoint(), before, revision);
+                            return self.recover(session, failure).await;
+                        }
                         let snapshot = content.snapshot(as_of);
                         self.state = State::Listed(session, content);
                         Ok(Some(Update::Snapshot(snapshot)))
@@ -117,12 +111,6 @@ impl Follow {
         }
     }
 
-    /// A store that was restored is told once; what it holds now is the truth.
-    fn restored(&self, endpoint: &str, revision: i64) -> Failure {
-        let before = self.highest.swap(revision.unsigned_abs(), Ordering::Relaxed);
-        Failure::went_back(endpoint, before.cast_signed(), revision)
-    }
-
     /// The state after a failure. Only an expired login is mended at once: it is part of normal
     /// life and tells nothing about the store.
     async fn recover(
@@ -139,23 +127,31 @@ impl Follow {
         match failure.recovery {
             Recovery::Relist => self.state = State::Connected(session),
             Recovery::Login if session.may_log_in(&self.settings) => {
-                session.login(&self.settings).await.map_err(|failure| failure.error)?;
+                let renewed = session.login(&self.settings, &self.lessons).await;
+                renewed.map_err(|failure| failure.error)?;
                 self.state = State::Connected(session);
                 return Ok(None);
             }
             Recovery::Login => {}
-            Recovery::Reconnect => self.turn = self.turn.wrapping_add(1),
+            Recovery::Reconnect => self.next_endpoint(),
         }
         Err(failure.error)
     }
-}
 
-async fn connect(settings: &EtcdSettings, turn: usize) -> Result<Session, Failure> {
-    let endpoints = &settings.endpoints;
-    let Some(endpoint) = endpoints.get(turn % endpoints.len().max(1)) else {
-        let error = ProviderError::new(ErrorKind::Malformed, "no endpoints are set");
-        return Err(Failure::reconnect(error));
-    };
-    // Boxed: the client's connecting is large and rare, and would make every step as large.
-    Box::pin(Session::connect(settings, endpoint)).await
+    fn next_endpoint(&mut self) {
+        self.turn = self.turn.wrapping_add(1);
+        self.vain = self.vain.saturating_add(1);
+    }
+
+    async fn connect(&mut self) -> Result<Session, Failure> {
+        let endpoints = &self.settings.endpoints;
+        let Some(endpoint) = endpoints.get(self.turn % endpoints.len().max(1)) else {
+            let error = ProviderError::new(ErrorKind::Malformed, "no endpoints are set");
+            return Err(Failure::reconnect(error));
+        };
+        // While others were not tried yet, one that accepts and stays silent is left sooner.
+        let hasty = self.vain + 1 < endpoints.len();
+        // Boxed: the client's connecting is large and rare, and would make every step as large.
+        Box::pin(Session::connect(&self.settings, endpoint, &self.lessons, hasty)).await
+    }
 }

@@ -162,7 +162,8 @@ fn meaning(
         return Ok(Meaning::Progress(header.revision));
     }
     if header.revision < applied {
-        return Err(Failure::went_back(endpoint, applied, header.revision));
+        let (before, now) = (applied.unsigned_abs(), header.revision.unsigned_abs());
+        return Err(Failure::went_back(endpoint, before, now));
     }
     if created {
         return Ok(Meaning::Created);
