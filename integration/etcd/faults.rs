@@ -1,10 +1,13 @@
 //! Faults of etcd and of the way to it, end to end: the built binary follows a real store, and each
 //! test reads like its row of the fault matrix.
 
+mod cancels;
 mod compaction;
+mod fragments;
 mod login;
 mod outage;
 mod restore;
+mod silence;
 
 use etcd_client::Client;
 

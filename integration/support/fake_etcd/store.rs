@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use etcd_client::proto::{
-    PbEvent, PbKeyValue, PbRangeResponse, PbRangeRequest, PbResponseHeader, PbWatchResponse,
+    PbEvent, PbKeyValue, PbRangeRequest, PbRangeResponse, PbResponseHeader, PbWatchResponse,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
