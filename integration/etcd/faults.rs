@@ -8,6 +8,7 @@ mod login;
 mod outage;
 mod restore;
 mod silence;
+mod tokens;
 
 use etcd_client::Client;
 

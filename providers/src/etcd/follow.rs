@@ -14,7 +14,6 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
-    content::Content,
     failure::{Failure, Recovery},
     list::list,
     range::Range,
@@ -28,8 +27,7 @@ enum State {
     Disconnected,
     /// Everything is to be read.
     Connected(Session),
-    /// Read and told; the watch is to be opened.
-    Listed(Session, Content),
+    /// Read and told.
     Watching(Session, Box<Watch>),
 }
 
@@ -81,28 +79,14 @@ impl Follow {
                     Err(failure.error)
                 }
             },
-            State::Connected(session) => {
+            State::Connected(mut session) => {
                 let as_of = Instant::now();
-                match list(&session, &self.range, self.settings.max_bytes).await {
-                    Ok(content) if content.revision().0 < self.highest.load(Ordering::Relaxed) => {
-                        let failure = self.restored(session.endpoint(), content.applied());
-                        self.recover(session, failure).await
-                    }
-                    Ok(content) => {
-                        let snapshot = content.snapshot(as_of);
-                        self.state = State::Listed(session, content);
-                        Ok(Some(Update::Snapshot(snapshot)))
-                    }
-                    Err(failure) => self.recover(session, failure).await,
-                }
-            }
-            State::Listed(mut session, content) => {
-                let range = self.range.clone();
-                match Watch::open(&session, range, content, self.proof_every).await {
+                match self.read_and_watch(&session).await {
                     Ok(watch) => {
                         session.proved_useful();
+                        let snapshot = watch.snapshot(as_of);
                         self.state = State::Watching(session, Box::new(watch));
-                        Ok(None)
+                        Ok(Some(Update::Snapshot(snapshot)))
                     }
                     Err(failure) => self.recover(session, failure).await,
                 }
@@ -115,6 +99,16 @@ impl Follow {
                 Err(failure) => self.recover(session, failure).await,
             },
         }
+    }
+
+    /// Reads everything and opens the watch that goes on from there. What was read is told only
+    /// then: a source whose watch is refused again and again is not a live one.
+    async fn read_and_watch(&mut self, session: &Session) -> Result<Watch, Failure> {
+        let content = list(session, &self.range, self.settings.max_bytes).await?;
+        if content.revision().0 < self.highest.load(Ordering::Relaxed) {
+            return Err(self.restored(session.endpoint(), content.applied()));
+        }
+        Watch::open(session, self.range.clone(), content, self.proof_every).await
     }
 
     /// A store that was restored is told once; what it holds now is the truth.
