@@ -1,15 +1,19 @@
 //! Faults of etcd and of the way to it, end to end: the built binary follows a real store, and each
 //! test reads like its row of the fault matrix.
 
+mod cancels;
 mod churn;
 mod compaction;
 mod endpoints;
+mod fragments;
 mod login;
 mod outage;
 mod restore;
 mod rights;
+mod silence;
 mod size;
 mod tls;
+mod tokens;
 
 use etcd_client::Client;
 

@@ -100,3 +100,15 @@ impl Authority {
         assert!(output.status.success(), "{command:?}:\n{text}");
     }
 }
+
+/// A private key in `folder`, and the public one, both PEM: for signed tokens.
+pub fn signing_key(folder: &Path) -> (PathBuf, PathBuf) {
+    let (private, public) = (folder.join("private.pem"), folder.join("public.pem"));
+    Authority::openssl(|openssl| {
+        openssl.args(["genrsa", "-traditional", "-out"]).arg(&private).arg("2048");
+    });
+    Authority::openssl(|openssl| {
+        openssl.args(["rsa", "-pubout", "-in"]).arg(&private).arg("-out").arg(&public);
+    });
+    (private, public)
+}

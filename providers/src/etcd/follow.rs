@@ -7,7 +7,6 @@ use std::{mem, time::Duration};
 use tokio::time::Instant;
 
 use super::{
-    content::Content,
     failure::{Failure, Recovery},
     lessons::Lessons,
     list::list,
@@ -22,8 +21,7 @@ enum State {
     Disconnected,
     /// Everything is to be read.
     Connected(Session),
-    /// Read and told; the watch is to be opened.
-    Listed(Session, Content),
+    /// Read and told.
     Watching(Session, Box<Watch>),
 }
 
@@ -75,28 +73,12 @@ impl Follow {
             },
             State::Connected(mut session) => {
                 let as_of = Instant::now();
-                match list(&mut session, &self.range, self.settings.max_bytes).await {
-                    Ok(content) => {
-                        self.vain = 0;
-                        if let Some(before) = self.lessons.went_back_to(content.revision().0) {
-                            let revision = content.revision().0;
-                            let failure = Failure::went_back(session.endpoint(), before, revision);
-                            return self.recover(session, failure).await;
-                        }
-                        let snapshot = content.snapshot(as_of);
-                        self.state = State::Listed(session, content);
-                        Ok(Some(Update::Snapshot(snapshot)))
-                    }
-                    Err(failure) => self.recover(session, failure).await,
-                }
-            }
-            State::Listed(mut session, content) => {
-                let range = self.range.clone();
-                match Watch::open(&session, range, content, self.proof_every).await {
+                match self.read_and_watch(&mut session).await {
                     Ok(watch) => {
                         session.proved_useful();
+                        let snapshot = watch.snapshot(as_of);
                         self.state = State::Watching(session, Box::new(watch));
-                        Ok(None)
+                        Ok(Some(Update::Snapshot(snapshot)))
                     }
                     Err(failure) => self.recover(session, failure).await,
                 }
@@ -109,6 +91,18 @@ impl Follow {
                 Err(failure) => self.recover(session, failure).await,
             },
         }
+    }
+
+    /// Reads everything and opens the watch that goes on from there. What was read is told only
+    /// then: a source whose watch is refused again and again is not a live one.
+    async fn read_and_watch(&mut self, session: &mut Session) -> Result<Watch, Failure> {
+        let content = list(session, &self.range, self.settings.max_bytes).await?;
+        self.vain = 0;
+        let revision = content.revision().0;
+        if let Some(before) = self.lessons.went_back_to(revision) {
+            return Err(Failure::went_back(session.endpoint(), before, revision));
+        }
+        Watch::open(session, self.range.clone(), content, self.proof_every).await
     }
 
     /// The state after a failure. Only an expired login is mended at once: it is part of normal
