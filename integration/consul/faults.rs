@@ -1,6 +1,8 @@
 //! The faults of a Consul that the built binary follows: what is published, what is said, and that
 //! it heals by itself.
 
+mod answers;
+mod quorum;
 mod restore;
 mod rights;
 
@@ -50,6 +52,26 @@ pub fn stale(app: &App, limit: Duration, words: &[&str]) -> String {
         let said = words.iter().all(|word| answer.body.contains(word));
         (answer.status == 503 && said).then_some(answer.body)
     })
+}
+
+/// Waits until the source is degraded by an error of this kind.
+#[track_caller]
+pub fn degraded(app: &App, limit: Duration, kind: &str) -> Value {
+    within(limit, format_args!("the source is degraded({kind}); {}", app.tail()), || {
+        let source = app.try_status()?["sources"]["app"].clone();
+        let said = source["error"].as_str()?.starts_with(&format!("{kind}: "));
+        (said && source["state"] == "degraded").then_some(source)
+    })
+}
+
+/// Waits until nothing is wrong with the source: no error, nothing held, proven.
+#[track_caller]
+pub fn live(app: &App, limit: Duration) {
+    within(limit, format_args!("the source is live; {}", app.tail()), || {
+        let source = app.try_status()?["sources"]["app"].clone();
+        let well = source["error"].is_null() && source["held"].is_null();
+        (well && source["state"] == "live").then_some(())
+    });
 }
 
 /// Waits for `/freshz` to say yes.

@@ -53,7 +53,7 @@ pub(super) struct Following {
     held: Option<Held>,
     /// The last snapshot without doubts: what later ones lost is measured against it.
     trusted: Option<Snapshot>,
-    /// Answers that brought nothing new.
+    /// Answers that brought nothing new, or no index to wait behind.
     idle: Pace,
     /// Answers that brought a change.
     busy: Pace,
@@ -72,8 +72,8 @@ impl Following {
             prove_at: Instant::now(),
             held: None,
             trusted: None,
-            idle: Pace::new(2, Duration::from_secs(1)),
-            busy: Pace::new(20, Duration::from_millis(5)),
+            idle: Pace::new(1, Duration::from_secs(1)),
+            busy: Pace::new(2, Duration::from_millis(100)),
             read_at: Instant::now(),
         }
     }
@@ -208,7 +208,9 @@ impl Following {
             && self.settings.consistency != Consistency::Stale;
         let as_of = if woken { answer.arrived } else { answer.started };
         let snapshot = Snapshot { revision: Revision(index), entries, doubts, as_of };
-        self.plan(index, &snapshot.doubts, same_content);
+        // Without an index the next request waits for nothing, whatever it brings.
+        let slowly = same_content || answer.meta.index.is_none();
+        self.plan(index, &snapshot.doubts, same_content, slowly);
         if snapshot.doubts.is_empty() {
             self.trusted = Some(snapshot.clone());
         }
@@ -221,7 +223,7 @@ impl Following {
     }
 
     /// What to ask after an answer.
-    fn plan(&mut self, index: u64, doubts: &[Doubt], same: bool) {
+    fn plan(&mut self, index: u64, doubts: &[Doubt], same: bool, slowly: bool) {
         let now = Instant::now();
         if !doubts.is_empty() {
             self.proving = None;
@@ -236,7 +238,7 @@ impl Following {
             self.plan_proof();
         }
         self.ask = Ask::Behind(index);
-        self.read_at = now + if same { self.idle.take(now) } else { self.busy.take(now) };
+        self.read_at = now + if slowly { self.idle.take(now) } else { self.busy.take(now) };
     }
 
     fn plan_proof(&mut self) {
