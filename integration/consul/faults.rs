@@ -2,6 +2,9 @@
 //! it heals by itself.
 
 mod answers;
+mod churn;
+mod keys;
+mod limits;
 mod quorum;
 mod restore;
 mod rights;
@@ -17,7 +20,7 @@ use super::{PREFIX, path};
 use crate::support::app::App;
 
 /// A Rehup that follows the prefix there and publishes every key of it as `key=value;` in `all`.
-/// `more` are further settings of the provider.
+/// `more` are further settings of the provider, and `required`.
 pub fn follow(address: &str, more: Value) -> App {
     let app = App::new();
     configure(&app, address, more, "");
@@ -27,10 +30,11 @@ pub fn follow(address: &str, more: Value) -> App {
 /// Writes the configuration of [`follow`], with further lines.
 pub fn configure(app: &App, address: &str, more: Value, lines: &str) {
     let mut source = json!({ "address": address, "prefix": PREFIX });
-    let Value::Object(more) = more else { panic!("further settings are an object") };
+    let Value::Object(mut more) = more else { panic!("further settings are an object") };
+    let required = more.remove("required").unwrap_or(json!([]));
     source.as_object_mut().expect("an object").extend(more);
     app.configure(format!(
-        "sources: {{ app: {{ consul: {source} }} }}\n\
+        "sources: {{ app: {{ consul: {source}, required: {required} }} }}\n\
          templates: [{{ inline: \"{{% for k, v in app | items %}}{{{{ k }}}}={{{{ v }}}};{{% endfor %}}\", to: all }}]\n\
          settle: off\n{lines}"
     ));

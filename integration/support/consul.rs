@@ -25,12 +25,13 @@ const STARTS: u32 = 5;
 
 /// A running or stopped server; its ports and data stay the same over restarts.
 pub struct Consul {
+    // Ends before its folder does.
+    process: Option<Process>,
     folder: tempfile::TempDir,
     port: u16,
     https: Option<u16>,
     acl: bool,
     client: Client,
-    process: Option<Process>,
 }
 
 impl Consul {
@@ -66,7 +67,7 @@ impl Consul {
         let mut config = json!({
             "node_name": "one", "datacenter": "dc1", "server": true, "bootstrap_expect": 1,
             "bind_addr": "127.0.0.1", "client_addr": "127.0.0.1", "data_dir": folder.path().join("data"),
-            "disable_update_check": true, "connect": { "enabled": false },
+            "disable_update_check": true, "log_level": "warn", "connect": { "enabled": false },
             "performance": { "raft_multiplier": 1 },
             "ports": {
                 "http": port, "https": -1, "dns": -1, "grpc": -1, "grpc_tls": -1, "serf_wan": -1,
@@ -79,7 +80,7 @@ impl Consul {
         let client = client.build().expect("a client");
         let https = config["ports"]["https"].as_u64().and_then(|port| u16::try_from(port).ok());
         let acl = config["acl"]["enabled"] == true;
-        Self { folder, port, https, acl, client, process: None }
+        Self { process: None, folder, port, https, acl, client }
     }
 
     fn spawn(&mut self) {
@@ -97,16 +98,18 @@ impl Consul {
 
     /// Waits until it takes writes; false if it ended.
     async fn leads(&mut self) -> bool {
-        eventually_async("a Consul with a leader", async || {
-            if self.process.as_mut().expect("started").exited().is_some() {
-                return Some(false);
-            }
-            // The token is refused until the leader has made it.
-            let body = b"1".to_vec();
-            let wrote = self.request(Method::PUT, "/v1/kv/rehup-ready", body).await;
-            wrote.filter(|(status, _)| *status == 200).map(|_| true)
-        })
-        .await
+        eventually_async("a Consul with a leader", async || self.takes_writes().await).await
+    }
+
+    /// Whether it takes writes; nothing while that is open, false if it ended.
+    async fn takes_writes(&mut self) -> Option<bool> {
+        if self.process.as_mut().expect("started").exited().is_some() {
+            return Some(false);
+        }
+        // The token is refused until the leader has made it.
+        let body = b"1".to_vec();
+        let wrote = self.request(Method::PUT, "/v1/kv/rehup-ready", body).await;
+        wrote.filter(|(status, _)| *status == 200).map(|_| true)
     }
 
     /// Its URL.

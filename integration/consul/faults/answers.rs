@@ -23,7 +23,9 @@ fn asked(index: &[&str], seconds: u64) -> Vec<Duration> {
     let mut app = follow(&fake.url(), json!({}));
     app.start().ready();
     let end = Instant::now() + Duration::from_secs(seconds);
-    within(Duration::from_secs(seconds), "the time passes", || (Instant::now() > end).then_some(()));
+    within(Duration::from_secs(seconds), "the time passes", || {
+        (Instant::now() > end).then_some(())
+    });
     live(&app, SOON);
     app.answers("/freshz", 200);
     let requests = fake.requests();

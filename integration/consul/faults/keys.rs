@@ -13,10 +13,7 @@ async fn c06_a_deleted_key_is_a_new_generation_unless_it_is_required() {
     for key in ["a", "b", "c"] {
         server.put(&path(key), b"1").await;
     }
-    let mut app = follow(&server.url(), json!({}));
-    let optional = std::fs::read_to_string(app.config()).expect("a configuration");
-    let required = optional.replacen("}, \"prefix", ", \"prefix", 1);
-    app.configure(required.replacen("} }\ntemplates", "}, required: [a] }\ntemplates", 1));
+    let mut app = follow(&server.url(), json!({ "required": ["a"] }));
     app.start().ready();
     shows(&app, SOON, "a=1;b=1;c=1;");
     server.delete(&path("b")).await;
@@ -61,7 +58,8 @@ async fn c06_a_deleted_prefix_is_held_until_an_operator_accepts_it() {
 }
 
 /// What the transaction endpoint stores though it is no name of a file.
-const HOSTILE: &[&str] = &["../../../etc/cron.d/x", "/abs", "d//e", "nul\0x", "line\nbreak", "f/.."];
+const HOSTILE: &[&str] =
+    &["../../../etc/cron.d/x", "/abs", "d//e", "nul\0x", "line\nbreak", "f/.."];
 
 async fn store(server: &Consul, keys: &[&str]) {
     let entries: Vec<_> = keys.iter().map(|key| (path(key), &b"hostile"[..])).collect();

@@ -11,6 +11,7 @@ use crate::support::{
         cluster::{Cluster, Through},
         fake::{Fake, answer, body},
     },
+    patience::eventually_async,
 };
 
 /// A proof each 30 s at most, its deadline of 10 s, and no longer.
@@ -88,8 +89,9 @@ async fn c10_a_server_without_a_leader_is_never_used_for_the_first_publication()
 
 /// Waits until the server says by itself that it knows no leader.
 async fn behind(address: &str) {
-    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
-    crate::support::patience::eventually_async("a server that knows no leader", async || {
+    let client = providers::http::client(None).expect("certificates").no_proxy();
+    let client = client.build().expect("a client");
+    eventually_async("a server that knows no leader", async || {
         let answer = client.get(format!("{address}/v1/kv/{}?recurse&stale", super::PREFIX));
         let answer = answer.send().await.ok()?;
         (answer.headers().get("x-consul-knownleader")? == "false").then_some(())

@@ -1,5 +1,7 @@
 //! Three real Consul servers, and a client agent in front of them.
 
+use std::time::{Duration, Instant};
+
 use reqwest::Method;
 use serde_json::Value;
 
@@ -32,11 +34,7 @@ impl Cluster {
                 .map(|number| Consul::prepared(|config| join(config, number, &serf)))
                 .collect();
             members.iter_mut().for_each(Consul::spawn);
-            let mut up = true;
-            for member in &mut members {
-                up &= member.leads().await;
-            }
-            if up {
+            if all_lead(&mut members).await {
                 let agent = members.pop().expect("the fourth");
                 return Self { servers: members, agent };
             }
@@ -88,6 +86,26 @@ impl Cluster {
             Through::Agent => self.agent.url(),
         }
     }
+}
+
+/// Waits until each takes writes; false if one ended, or if they do not find together.
+async fn all_lead(members: &mut [Consul]) -> bool {
+    let end = Instant::now() + Duration::from_secs(40);
+    while Instant::now() < end {
+        let mut leading = 0;
+        for member in &mut *members {
+            match member.takes_writes().await {
+                Some(true) => leading += 1,
+                Some(false) => return false,
+                None => {}
+            }
+        }
+        if leading == members.len() {
+            return true;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    false
 }
 
 fn join(config: &mut Value, number: usize, serf: &[u16]) {
