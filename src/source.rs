@@ -124,6 +124,7 @@ impl Follower {
         self.well(following);
         self.board.source(&self.name, |status| {
             status.keys = keys;
+            status.doubts = snapshot.doubts.iter().map(|doubt| doubt.as_str()).collect();
             // A snapshot that may show less than there is proves nothing.
             let proof = snapshot.doubts.is_empty().then_some(as_of);
             proven(status, revision, proof);

@@ -101,6 +101,8 @@ pub struct SourceStatus {
     pub proven: Option<Instant>,
     /// The error that stands now.
     pub error: Option<SourceFault>,
+    /// Why the newest snapshot proves nothing; empty if it does.
+    pub doubts: Vec<&'static str>,
     /// The snapshot that the guard holds.
     pub held: Option<Held>,
     /// Full re-reads by reason.
@@ -191,7 +193,7 @@ impl SourceStatus {
     pub fn state(&self, now: Instant) -> &'static str {
         let fresh = |at: Instant| now.saturating_duration_since(at) <= FRESH_FOR;
         match (&self.error, self.proven) {
-            (None, Some(at)) if fresh(at) => "live",
+            (None, Some(at)) if fresh(at) && self.doubts.is_empty() => "live",
             (None, None) => "resyncing",
             _ => "degraded",
         }
@@ -205,7 +207,9 @@ impl Status {
         for (name, source) in &self.sources {
             let age = source.proven.map(|at| now.saturating_duration_since(at));
             let fault = source.error.as_ref().map(|fault| format!(": {}", fault.message));
-            let fault = fault.unwrap_or_default();
+            let doubts = (!source.doubts.is_empty())
+                .then(|| format!(": the answer is in doubt ({})", source.doubts.join(", ")));
+            let fault = fault.or(doubts).unwrap_or_default();
             match age {
                 None => causes.push((Cause::Source, format!("{name} was never read{fault}"))),
                 Some(age) if age > FRESH_FOR => causes.push((

@@ -2,6 +2,7 @@
 //! it heals by itself.
 
 mod answers;
+mod certificates;
 mod churn;
 mod keys;
 mod limits;

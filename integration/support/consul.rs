@@ -40,11 +40,6 @@ impl Consul {
         Self::start_adjusted(|_| {}).await
     }
 
-    /// Starts a server that denies by default.
-    pub async fn start_with_acl() -> Self {
-        Self::start_adjusted(deny_by_default).await
-    }
-
     /// Starts a server that speaks TLS on a second port, with clients of the same authority only.
     pub async fn start_with_tls(authority: &Authority) -> Self {
         Self::start_adjusted(|config| speak_tls(config, authority)).await
@@ -155,6 +150,17 @@ impl Consul {
         assert!(self.launch().await, "Consul ended when it was started again");
     }
 
+    /// Gives it another certificate, of this authority, and starts it again.
+    pub async fn certify(&mut self, authority: &Authority) {
+        self.stop();
+        let path = self.folder.path().join("consul.json");
+        let config = std::fs::read(&path).expect("a config");
+        let mut config = serde_json::from_slice(&config).expect("JSON");
+        show_certificate(&mut config, authority);
+        std::fs::write(path, config.to_string()).expect("a config");
+        self.restart().await;
+    }
+
     /// A call with the management token that must succeed.
     pub async fn call(&self, method: Method, path: &str, body: impl Into<Vec<u8>>) -> Vec<u8> {
         let answer = self.request(method, path, body.into()).await.expect("Consul answers");
@@ -221,6 +227,10 @@ pub fn deny_by_default(config: &mut Value) {
 
 fn speak_tls(config: &mut Value, authority: &Authority) {
     config["ports"]["https"] = free_port().into();
+    show_certificate(config, authority);
+}
+
+fn show_certificate(config: &mut Value, authority: &Authority) {
     let pair = authority.issue("consul.test", "DNS:consul.test");
     config["tls"] = json!({ "https": {
         "ca_file": authority.ca(), "cert_file": pair.cert, "key_file": pair.key,

@@ -1,6 +1,12 @@
 //! A busy prefix, an agent that comes and goes, a network that closes what is idle.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use serde_json::json;
 
@@ -97,17 +103,17 @@ async fn an_agent_that_comes_and_goes(time: Duration, ends: &[End]) {
 
 /// Each value that a reader saw, in the order in which it saw them.
 struct Seen {
-    ended: std::sync::Arc<std::sync::atomic::AtomicBool>,
+    ended: Arc<AtomicBool>,
     reader: std::thread::JoinHandle<Vec<u64>>,
 }
 
 impl Seen {
     fn start(app: &App) -> Self {
-        let ended = std::sync::Arc::<std::sync::atomic::AtomicBool>::default();
+        let ended = Arc::<AtomicBool>::default();
         let (file, end) = (app.volume().join("all"), ended.clone());
         let reader = std::thread::spawn(move || {
             let mut seen = Vec::new();
-            while !end.load(std::sync::atomic::Ordering::SeqCst) {
+            while !end.load(Ordering::SeqCst) {
                 let text = std::fs::read_to_string(&file).expect("the file is always there");
                 let value = text.trim_start_matches("a=").trim_end_matches(';').parse();
                 let value = value.unwrap_or_else(|_| panic!("half a file: {text:?}"));
@@ -122,7 +128,7 @@ impl Seen {
     }
 
     fn end(self) -> Vec<u64> {
-        self.ended.store(true, std::sync::atomic::Ordering::SeqCst);
+        self.ended.store(true, Ordering::SeqCst);
         self.reader.join().expect("a reader that found the file each time")
     }
 }

@@ -1,7 +1,5 @@
 //! Keys that are deleted, and keys that are no file names.
 
-use std::time::Duration;
-
 use serde_json::json;
 
 use super::{SOON, configure, follow, fresh, live, path, shows, stale};

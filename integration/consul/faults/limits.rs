@@ -2,6 +2,11 @@
 
 use std::{
     io::Write as _,
+    net::TcpStream,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -14,6 +19,7 @@ use crate::support::{
         Consul,
         fake::{Fake, answer, list},
     },
+    patience::eventually,
     proxy::Proxy,
 };
 
@@ -105,13 +111,15 @@ async fn c11_a_server_with_too_many_connections_is_tried_until_it_has_room() {
 }
 
 /// Holds as many connections as a server has places, until it is dropped.
-struct Taken(std::sync::Arc<std::sync::atomic::AtomicBool>);
+struct Taken {
+    ended: Arc<AtomicBool>,
+    full: Arc<AtomicBool>,
+}
 
 impl Taken {
     fn start(port: u16) -> Self {
-        use std::{net::TcpStream, sync::atomic::Ordering};
-        let ended = Self(std::sync::Arc::default());
-        let (end, (full, filled)) = (ended.0.clone(), std::sync::mpsc::channel());
+        let taken = Self { ended: Arc::default(), full: Arc::default() };
+        let (end, full) = (Arc::clone(&taken.ended), Arc::clone(&taken.full));
         std::thread::spawn(move || {
             let mut held: Vec<TcpStream> = Vec::new();
             while !end.load(Ordering::SeqCst) {
@@ -129,18 +137,18 @@ impl Taken {
                 }
                 std::thread::sleep(Duration::from_millis(5));
                 if held.len() >= 5 {
-                    drop(full.send(()));
+                    full.store(true, Ordering::SeqCst);
                 }
             }
         });
-        filled.recv().expect("a full server");
-        ended
+        eventually("a full server", || taken.full.load(Ordering::SeqCst).then_some(()));
+        taken
     }
 }
 
 impl Drop for Taken {
     fn drop(&mut self) {
-        self.0.store(true, std::sync::atomic::Ordering::SeqCst);
+        self.ended.store(true, Ordering::SeqCst);
     }
 }
 

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{SOON, degraded, follow, fresh, live, path, shows, stale};
+use super::{SOON, degraded, follow, fresh, live, path, shows, source, stale, within};
 use crate::support::{app::App, consul::rights::Rights};
 
 const ALL: &str = r#"key_prefix "payment/app/" { policy = "read" }"#;
 const ONE: &str = r#"key "payment/app/a" { policy = "read" }"#;
 const LISTED: &str = r#"key_prefix "payment/app/" { policy = "list" }"#;
+const HIDDEN: &str = r#"key "payment/app/hidden" { policy = "deny" }"#;
 const NONE: &str = r#"key_prefix "elsewhere/" { policy = "read" }"#;
 
 /// A running query keeps its rights, so a proof has to find their loss; so long is one away.
@@ -49,6 +50,7 @@ async fn fewer_rights_publish_nothing(fewer: &str) {
     rights.allow(fewer).await;
     stale(&app, A_PROOF, &["held: app", "doubt", "filtered"]);
     assert!(app.answers("/metrics", 200).contains("rehup_held{source=\"app\"} 1"));
+    assert_eq!(source(&app)["state"], "degraded");
     nothing_was_published(&app);
     rights.allow(ALL).await;
     fresh(&app, A_DOUBT);
@@ -64,6 +66,38 @@ async fn c05_a_policy_that_shrinks_to_one_key_publishes_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn c05_a_policy_that_grants_nothing_publishes_nothing() {
     fewer_rights_publish_nothing(NONE).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c05_a_key_that_was_never_shown_is_no_loss_but_a_doubt() {
+    let rights = Rights::start(ALL).await;
+    let app = two_keys(&rights, json!({})).await;
+    rights.allow(&format!("{ALL} {HIDDEN}")).await;
+    // The query after this one has the new rights.
+    rights.server.put(&path("b"), b"3").await;
+    shows(&app, SOON, "a=1;b=3;");
+    rights.server.put(&path("hidden"), b"1").await;
+    within(SOON, format_args!("the doubt is told; {}", app.tail()), || {
+        (source(&app)["state"] == "degraded").then_some(())
+    });
+    rights.server.put(&path("b"), b"4").await;
+    shows(&app, A_DOUBT, "a=1;b=4;");
+    rights.server.delete(&path("hidden")).await;
+    rights.allow(ALL).await;
+    heals(&rights, app).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c07_a_deleted_token_keeps_what_was_published_until_the_file_has_another() {
+    let rights = Rights::start(ALL).await;
+    let app = two_keys(&rights, json!({})).await;
+    // The query that runs goes on; the next request is refused.
+    rights.revoke_all().await;
+    degraded(&app, A_PROOF, "auth");
+    nothing_was_published(&app);
+    app.answers("/readyz", 200);
+    rights.issue().await;
+    heals(&rights, app).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -138,7 +172,7 @@ fn documented(language: &str) -> String {
 fn merge(into: &mut Value, from: Value) {
     match from {
         Value::Object(from) => {
-            from.into_iter().for_each(|(key, value)| merge(&mut into[key], value))
+            from.into_iter().for_each(|(key, value)| merge(&mut into[key], value));
         }
         from => *into = from,
     }

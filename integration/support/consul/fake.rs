@@ -135,9 +135,9 @@ impl Drop for Fake {
 
 /// A whole answer with these header lines.
 pub fn answer(status: &str, headers: &[&str], body: &str) -> Vec<u8> {
-    let headers: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
-    let length = body.len();
-    format!("HTTP/1.1 {status}\r\n{headers}Content-Length: {length}\r\n\r\n{body}").into_bytes()
+    let length = format!("Content-Length: {}", body.len());
+    let headers = [headers, &[&*length]].concat().join("\r\n");
+    format!("HTTP/1.1 {status}\r\n{headers}\r\n\r\n{body}").into_bytes()
 }
 
 /// A list of keys as Consul gives it, below the prefix that all tests here follow.

@@ -60,6 +60,16 @@ impl Rights {
         self.server.call(Method::DELETE, &format!("/v1/acl/token/{accessor}"), "").await;
     }
 
+    /// Deletes every token of the policy.
+    pub async fn revoke_all(&self) {
+        let at = format!("/v1/acl/tokens?policy={}", self.policy);
+        let tokens = self.server.call(Method::GET, &at, "").await;
+        let tokens: Vec<Value> = serde_json::from_slice(&tokens).expect("JSON");
+        for token in &tokens {
+            self.revoke(token["AccessorID"].as_str().expect("an accessor")).await;
+        }
+    }
+
     /// Gives the policy other rules.
     pub async fn allow(&self, rules: &str) {
         let at = format!("/v1/acl/policy/{}", self.policy);
