@@ -21,6 +21,25 @@ struct Pair<'a> {
 #[derive(Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
+/// From this size on a body is read beside the runtime: it takes about a millisecond for each MiB,
+/// and probes and signals wait meanwhile.
+const LARGE: usize = 1 << 20;
+
+/// The same as [`entries`]. Cancel safe: a large body is then read to its end for nothing.
+pub(super) async fn read(
+    body: Vec<u8>,
+    prefix: String,
+    max_bytes: u64,
+    before: Entries,
+) -> Result<Entries, ProviderError> {
+    if body.len() < LARGE {
+        return entries(&body, &prefix, max_bytes, &before);
+    }
+    let reading = move || entries(&body, &prefix, max_bytes, &before);
+    let stopped = |_| malformed("reading the answer was given up");
+    tokio::task::spawn_blocking(reading).await.unwrap_or_else(|error| Err(stopped(error)))
+}
+
 /// The entries of `body` below `prefix`, made from `before` by difference.
 ///
 /// Left out are folder keys, which end in `/`, and the prefix itself.

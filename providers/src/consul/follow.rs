@@ -14,7 +14,10 @@ use crate::{
     settings::{Consistency, ConsulSettings},
 };
 
-type Asking = Pin<Box<dyn Future<Output = Result<Answer, ProviderError>> + Send>>;
+type Asking<T> = Pin<Box<dyn Future<Output = Result<T, ProviderError>> + Send>>;
+
+/// An answer and what its body holds.
+type Content = (Answer, Entries);
 
 /// The next read of the reading side.
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +40,7 @@ struct Held {
 
 /// What ended first.
 enum Event {
-    Read(Result<Answer, ProviderError>),
+    Read(Result<Content, ProviderError>),
     Proof(Result<Answer, ProviderError>),
 }
 
@@ -47,8 +50,8 @@ pub(super) struct Following {
     timers: Timers,
     wire: Wire,
     ask: Ask,
-    reading: Option<Asking>,
-    proving: Option<Asking>,
+    reading: Option<Asking<Content>>,
+    proving: Option<Asking<Answer>>,
     prove_at: Instant,
     held: Option<Held>,
     /// The last snapshot without doubts: what later ones lost is measured against it.
@@ -82,17 +85,15 @@ impl Following {
     pub(super) async fn next(&mut self) -> Result<Update, ProviderError> {
         loop {
             let told = match self.event().await {
-                Event::Read(Ok(answer)) => self.read(&answer),
-                Event::Proof(Ok(answer)) => Ok(self.proof(&answer)),
-                Event::Read(Err(error)) | Event::Proof(Err(error)) => Err(error),
-            };
-            match told {
-                Ok(None) => {}
-                Ok(Some(update)) => return Ok(update),
-                Err(error) => {
+                Event::Read(Ok((answer, entries))) => self.read(&answer, entries),
+                Event::Proof(Ok(answer)) => self.proof(&answer),
+                Event::Read(Err(error)) | Event::Proof(Err(error)) => {
                     self.start_over();
                     return Err(error);
                 }
+            };
+            if let Some(update) = told {
+                return Ok(update);
             }
         }
     }
@@ -128,7 +129,7 @@ impl Following {
         self.proving.is_none() && sure && matches!(self.ask, Ask::Behind(_))
     }
 
-    fn start_reading(&mut self) -> Asking {
+    fn start_reading(&mut self) -> Asking<Content> {
         let wait = self.settings.wait;
         let consistency = match self.ask {
             Ask::First | Ask::Behind(_) => self.settings.consistency,
@@ -141,10 +142,19 @@ impl Following {
             None => self.timers.probe,
         };
         let request = Request { block, consistency, keep: true, deadline };
-        Box::pin(self.wire.ask(request))
+        let asking = self.wire.ask(request);
+        let (prefix, max_bytes) = (self.settings.prefix.clone(), self.settings.max_bytes);
+        let before = self.held.as_ref().map(|held| held.snapshot.entries.clone());
+        let before = before.unwrap_or_default();
+        Box::pin(async move {
+            let mut answer = asking.await?;
+            let Some(body) = answer.body.take() else { return Ok((answer, Entries::new())) };
+            let entries = body::read(body, prefix, max_bytes, before).await?;
+            Ok((answer, entries))
+        })
     }
 
-    fn start_proving(&mut self) -> Asking {
+    fn start_proving(&mut self) -> Asking<Answer> {
         let request = Request {
             block: None,
             consistency: Consistency::Default,
@@ -186,7 +196,7 @@ impl Following {
         Some(Update::Current { revision, as_of: answer.started })
     }
 
-    fn read(&mut self, answer: &Answer) -> Result<Option<Update>, ProviderError> {
+    fn read(&mut self, answer: &Answer, entries: Entries) -> Option<Update> {
         let asked = self.ask;
         let index = answer.meta.index.unwrap_or(1);
         if let Ask::Behind(behind) = asked {
@@ -195,10 +205,9 @@ impl Following {
             // answer is from before.
             if answer.meta.index.is_some() && (index < behind || (index == behind && early)) {
                 self.read_again();
-                return Ok(None);
+                return None;
             }
         }
-        let entries = self.entries(answer)?;
         let doubts = self.doubts(answer, index, &entries);
         let held = self.held.as_ref().map(|held| &held.snapshot);
         let same_content = held.is_some_and(|held| held.entries == entries);
@@ -216,10 +225,10 @@ impl Following {
         }
         self.held = Some(Held { snapshot: snapshot.clone(), digest: answer.digest });
         if !same {
-            return Ok(Some(Update::Snapshot(snapshot)));
+            return Some(Update::Snapshot(snapshot));
         }
         let proves = snapshot.doubts.is_empty() && matches!(asked, Ask::Again | Ask::Doubting);
-        Ok(proves.then_some(Update::Current { revision: snapshot.revision, as_of }))
+        proves.then_some(Update::Current { revision: snapshot.revision, as_of })
     }
 
     /// What to ask after an answer.
@@ -243,13 +252,6 @@ impl Following {
 
     fn plan_proof(&mut self) {
         self.prove_at = Instant::now() + self.timers.proof.mul_f64(0.9 + 0.1 * fastrand::f64());
-    }
-
-    fn entries(&self, answer: &Answer) -> Result<Entries, ProviderError> {
-        let Some(body) = &answer.body else { return Ok(Entries::new()) };
-        let none = Entries::new();
-        let before = self.held.as_ref().map_or(&none, |held| &held.snapshot.entries);
-        body::entries(body, &self.settings.prefix, self.settings.max_bytes, before)
     }
 
     fn doubts(&self, answer: &Answer, index: u64, entries: &Entries) -> Vec<Doubt> {
@@ -279,7 +281,7 @@ async fn alarm(at: Option<Instant>) {
 }
 
 /// The answer of what runs; never, if nothing does.
-async fn running(asking: &mut Option<Asking>) -> Result<Answer, ProviderError> {
+async fn running<T>(asking: &mut Option<Asking<T>>) -> Result<T, ProviderError> {
     match asking {
         Some(asking) => asking.await,
         None => std::future::pending().await,
