@@ -39,6 +39,8 @@ pub struct Follower {
     pub inbox: Arc<Inbox>,
     /// A wish for a full re-read, each time it changes.
     pub resync: watch::Receiver<u64>,
+    /// An operator accepted what was held, each time it changes.
+    pub accepted: watch::Receiver<u64>,
     /// Where the source's state is shown.
     pub board: Board,
 }
@@ -47,17 +49,27 @@ impl Follower {
     /// Follows the source until `shutdown`.
     pub async fn run(self, shutdown: CancellationToken) {
         self.board.source(&self.name, |status| status.provider = self.source.provider.provider());
-        match self.source.provider.open() {
-            Ok(provider) => {
-                let follow = self.follow(provider.as_ref());
-                // Every await of a follower may be left.
-                shutdown.run_until_cancelled(follow).await;
-            }
-            Err(problem) => {
-                error!(source = self.name, %problem, "this source cannot be followed");
-                let fault = fault(ErrorKind::Unavailable, problem.to_string());
-                self.board.source(&self.name, |status| status.error = Some(fault));
-                shutdown.cancelled().await;
+        // Every await of a follower may be left.
+        shutdown.run_until_cancelled(self.follow_all()).await;
+    }
+
+    /// Follows with one provider after the other: a new one measures losses against what an
+    /// operator accepted.
+    async fn follow_all(&self) {
+        let mut accepted = self.accepted.clone();
+        loop {
+            let provider = match self.source.provider.open() {
+                Ok(provider) => provider,
+                Err(problem) => {
+                    error!(source = self.name, %problem, "this source cannot be followed");
+                    let fault = fault(ErrorKind::Unavailable, problem.to_string());
+                    self.board.source(&self.name, |status| status.error = Some(fault));
+                    return std::future::pending().await;
+                }
+            };
+            tokio::select! {
+                () = self.follow(provider.as_ref()) => {}
+                () = asked(&mut accepted) => {}
             }
         }
     }

@@ -3,7 +3,11 @@
 use serde_json::json;
 
 use super::{SOON, configure, follow, fresh, live, path, shows, stale};
-use crate::support::{app::App, consul::Consul, http};
+use crate::support::{
+    app::App,
+    consul::{Consul, rights::Rights},
+    http,
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn c06_a_deleted_key_is_a_new_generation_unless_it_is_required() {
@@ -33,26 +37,58 @@ async fn c06_a_deleted_prefix_is_held_until_an_operator_accepts_it() {
     for key in ["a", "b"] {
         server.put(&path(key), b"1").await;
     }
-    let mut app = App::new();
-    std::fs::write(app.folder().join("admin"), "operators-own").expect("a token");
-    let admin = format!("admin: {{ token_file: {}/admin }}\n", app.folder().display());
-    configure(&app, &server.url(), json!({}), &admin);
+    let mut app = operated(&server.url());
     app.start().ready();
     shows(&app, SOON, "a=1;b=1;");
     server.delete_tree(&path("")).await;
     stale(&app, SOON, &["held: app", "no keys"]);
     assert!(app.answers("/metrics", 200).contains("rehup_held{source=\"app\"} 1"));
     assert_eq!((app.read("all").as_deref(), app.generation()), (Some("a=1;b=1;"), 1));
-    // The operator meant it.
-    let held = super::source(&app)["held"]["digest"].as_str().expect("a digest").to_owned();
-    let accept = format!("/-/reload?accept=app:{held}");
-    let answer = http::post(app.listen(), &accept, &["authorization: Bearer operators-own"]);
-    assert_eq!(answer.expect("an answer").status, 200);
+    accept(&app);
     shows(&app, SOON, "");
     live(&app, SOON);
     server.put(&path("c"), b"2").await;
     shows(&app, SOON, "c=2;");
     assert!(app.stop().success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c06_without_a_token_a_deletion_is_held_and_once_accepted_it_is_proven() {
+    let rights = Rights::start(r#"key_prefix "payment/" { policy = "read" }"#).await;
+    rights.grant_anonymous().await;
+    for key in ["a", "b"] {
+        rights.server.put(&path(key), b"1").await;
+    }
+    let mut app = operated(&rights.server.url());
+    app.start().ready();
+    shows(&app, SOON, "a=1;b=1;");
+    rights.server.delete(&path("b")).await;
+    stale(&app, SOON, &["held: app", "default_deny"]);
+    assert_eq!((app.read("all").as_deref(), app.generation()), (Some("a=1;b=1;"), 1));
+    accept(&app);
+    shows(&app, SOON, "a=1;");
+    live(&app, SOON);
+    fresh(&app, SOON);
+    rights.server.put(&path("a"), b"2").await;
+    shows(&app, SOON, "a=2;");
+    assert!(app.stop().success());
+}
+
+/// A Rehup with an operator's token.
+fn operated(address: &str) -> App {
+    let app = App::new();
+    std::fs::write(app.folder().join("admin"), "operators-own").expect("a token");
+    let admin = format!("admin: {{ token_file: {}/admin }}\n", app.folder().display());
+    configure(&app, address, json!({}), &admin);
+    app
+}
+
+/// The operator lets through what is held now.
+fn accept(app: &App) {
+    let held = super::source(app)["held"]["digest"].as_str().expect("a digest").to_owned();
+    let accept = format!("/-/reload?accept=app:{held}");
+    let answer = http::post(app.listen(), &accept, &["authorization: Bearer operators-own"]);
+    assert_eq!(answer.expect("an answer").status, 200);
 }
 
 /// What the transaction endpoint stores though it is no name of a file.

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use super::{SOON, degraded, follow, fresh, live, path, shows, source, stale, within};
-use crate::support::{app::App, consul::rights::Rights};
+use crate::support::{app::App, consul::rights::Rights, proxy::Proxy};
 
 const ALL: &str = r#"key_prefix "payment/app/" { policy = "read" }"#;
 const ONE: &str = r#"key "payment/app/a" { policy = "read" }"#;
@@ -97,6 +98,31 @@ async fn c07_a_deleted_token_keeps_what_was_published_until_the_file_has_another
     nothing_was_published(&app);
     app.answers("/readyz", 200);
     rights.issue().await;
+    heals(&rights, app).await;
+}
+
+// Consul never says of the anonymous token that something was left out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c05_what_nobody_may_read_any_more_stays_held_over_a_full_re_read() {
+    let rights = Rights::start(ALL).await;
+    rights.grant_anonymous().await;
+    rights.server.put(&path("a"), b"1").await;
+    rights.server.put(&path("b"), b"2").await;
+    let proxy = Proxy::to(rights.server.port());
+    let mut app = follow(&proxy.url(), json!({}));
+    app.start().ready();
+    shows(&app, SOON, "a=1;b=2;");
+    rights.allow(ONE).await;
+    stale(&app, A_PROOF, &["held: app", "default_deny", "gone_in_place"]);
+    app.process().signal(Signal::SIGHUP);
+    within(SOON, "everything is read anew", || {
+        app.answers("/metrics", 200).contains("reason=\"asked\"} 1").then_some(())
+    });
+    let asked = proxy.requests().len();
+    within(SOON, "and once more", || (proxy.requests().len() >= asked + 2).then_some(()));
+    stale(&app, A_DOUBT, &["held: app", "default_deny", "gone_in_place"]);
+    nothing_was_published(&app);
+    rights.allow(ALL).await;
     heals(&rights, app).await;
 }
 

@@ -8,6 +8,9 @@ use serde_json::{Value, json};
 use super::{Consul, deny_by_default};
 use crate::support::process::scratch;
 
+/// The accessor of the token that Consul takes where none is shown.
+const ANONYMOUS: &str = "00000000-0000-0000-0000-000000000002";
+
 /// A server that denies by default, a policy that can be changed, and a token file.
 pub struct Rights {
     pub server: Consul,
@@ -46,6 +49,12 @@ impl Rights {
         let secret = token["SecretID"].as_str().expect("a secret");
         self.hand_out(&format!("{secret}\n"));
         token["AccessorID"].as_str().expect("an accessor").to_owned()
+    }
+
+    /// Gives the policy to everybody who shows no token.
+    pub async fn grant_anonymous(&self) {
+        let token = json!({ "Policies": [{ "ID": self.policy }] });
+        self.server.json(Method::PUT, &format!("/v1/acl/token/{ANONYMOUS}"), token).await;
     }
 
     /// Writes the token file as it stands, by rename as a mounted Secret changes.

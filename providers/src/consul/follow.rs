@@ -1,11 +1,11 @@
 //! The state of one followed prefix: what is held, what is asked next, what runs now.
 
-use std::{pin::Pin, time::Duration};
+use std::{pin::Pin, sync::PoisonError, time::Duration};
 
 use tokio::time::{Instant, sleep_until};
 
 use super::{
-    Timers, body,
+    Timers, Trusted, body,
     pace::Pace,
     wire::{Answer, Request, Wire},
 };
@@ -54,8 +54,7 @@ pub(super) struct Following {
     proving: Option<Asking<Answer>>,
     prove_at: Instant,
     held: Option<Held>,
-    /// The last snapshot without doubts: what later ones lost is measured against it.
-    trusted: Option<Snapshot>,
+    trusted: Trusted,
     /// Answers that brought nothing new, or no index to wait behind.
     idle: Pace,
     /// Answers that brought a change.
@@ -64,7 +63,7 @@ pub(super) struct Following {
 }
 
 impl Following {
-    pub(super) fn new(settings: ConsulSettings, timers: Timers) -> Self {
+    pub(super) fn new(settings: ConsulSettings, timers: Timers, trusted: Trusted) -> Self {
         Self {
             wire: Wire::new(settings.clone()),
             settings,
@@ -74,7 +73,7 @@ impl Following {
             proving: None,
             prove_at: Instant::now(),
             held: None,
-            trusted: None,
+            trusted,
             idle: Pace::new(1, Duration::from_secs(1)),
             busy: Pace::new(2, Duration::from_millis(100)),
             read_at: Instant::now(),
@@ -221,7 +220,7 @@ impl Following {
         let slowly = same_content || answer.meta.index.is_none();
         self.plan(index, &snapshot.doubts, same_content, slowly);
         if snapshot.doubts.is_empty() {
-            self.trusted = Some(snapshot.clone());
+            *self.trusted.lock().unwrap_or_else(PoisonError::into_inner) = Some(snapshot.clone());
         }
         self.held = Some(Held { snapshot: snapshot.clone(), digest: answer.digest });
         if !same {
@@ -255,10 +254,11 @@ impl Following {
     }
 
     fn doubts(&self, answer: &Answer, index: u64, entries: &Entries) -> Vec<Doubt> {
-        let lost = self.trusted.as_ref().is_some_and(|trusted| {
+        let trusted = self.trusted.lock().unwrap_or_else(PoisonError::into_inner);
+        let lost = trusted.as_ref().is_some_and(|trusted| {
             trusted.entries.keys().any(|key| !entries.contains_key(key.as_str()))
         });
-        let stood = self.trusted.as_ref().is_some_and(|trusted| trusted.revision.0 == index);
+        let stood = trusted.as_ref().is_some_and(|trusted| trusted.revision.0 == index);
         let anonymous = self.settings.token_file.is_none() && answer.meta.default_deny;
         [
             (answer.meta.filtered, Doubt::Filtered),
