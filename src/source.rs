@@ -22,7 +22,7 @@ use crate::{
     inbox::{Inbox, Seen},
     status::{Board, SourceFault, SourceStatus},
 };
-use outage::Outage;
+use outage::Outages;
 
 /// A source that was well for this long starts its back-off anew at the next error.
 const HEALTHY: Duration = Duration::from_secs(120);
@@ -157,22 +157,19 @@ impl Follower {
     /// Notes that the store answered.
     fn well(&self, following: &mut Following) {
         following.well_since.get_or_insert_with(Instant::now);
-        if let Some(outage) = following.outage.take() {
-            outage.end(&self.name);
-        }
+        following.outages.end(&self.name);
     }
 
     /// Notes an error; returns how long to wait.
     fn fail(&self, error: &ProviderError, following: &mut Following) -> Duration {
         if following.well_since.take().is_some_and(|since| since.elapsed() >= HEALTHY) {
             following.backoff.reset();
+            following.outages.forget();
         }
         // A provider that lost its place reads everything anew.
         following.full |= error.kind == ErrorKind::LostHistory;
         let message = chain(error);
-        let outage = following.outage.get_or_insert_with(Outage::begin);
-        outage.tell(&self.name, error.kind, &message);
-        let since = outage.since();
+        let since = following.outages.tell(&self.name, error.kind, &message);
         self.board.source(&self.name, |status| {
             status.error = Some(SourceFault { kind: error.kind, message, since });
             if error.kind == ErrorKind::LostHistory {
@@ -198,7 +195,7 @@ struct Following {
     /// No attempt before then.
     retry_at: Option<Instant>,
     well_since: Option<Instant>,
-    outage: Option<Outage>,
+    outages: Outages,
 }
 
 impl Following {
@@ -210,7 +207,7 @@ impl Following {
             backoff: Backoff::new(),
             retry_at: None,
             well_since: None,
-            outage: None,
+            outages: Outages::none(),
         }
     }
 }
