@@ -78,6 +78,28 @@ fn c02_an_index_beyond_all_bounds_makes_no_storm() {
     c02(&["X-Consul-Index: 9223372036854775809"]);
 }
 
+// A real server adds a sixteenth of the wait; an agent adds seven seconds in an outage.
+#[test]
+fn c03_an_answer_just_before_the_deadline_is_no_error() {
+    let fake = Fake::start(|request, stream| {
+        if request.index().is_some() {
+            std::thread::sleep(Duration::from_secs(10));
+        }
+        stream.write_all(&list(5, &[("a", "1")])).is_ok()
+    });
+    let mut app = follow(&fake.url(), json!({ "wait": "1s" }));
+    app.start().ready();
+    within(Duration::from_secs(30), "two waits end", || {
+        let waits = fake.requests().into_iter().filter(|request| request.index().is_some());
+        (waits.count() >= 3).then_some(())
+    });
+    assert!(!app.log().contains("WARN"), "{}", app.tail());
+    live(&app, SOON);
+    fake.say(list(6, &[("a", "2")]));
+    shows(&app, Duration::from_secs(12), "a=2;");
+    assert!(app.stop().success());
+}
+
 // Tombstones live for 15 min, and no key of Consul's configuration says otherwise.
 #[test]
 fn c04_an_index_that_fell_is_the_new_place_to_wait_behind() {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{SOON, follow, live, path, shows, stale, within};
+use super::{SOON, follow, fresh, live, path, shows, stale, within};
 use crate::support::{
     app::App,
     consul::{
@@ -66,6 +66,25 @@ async fn c08_a_client_agent_without_a_leader_behind_it_is_told() {
 async fn c09_a_long_wait_does_not_hide_that_the_quorum_is_lost() {
     // The query that runs ends after 5 min and would say 200 with a known leader.
     a_lost_quorum_is_told_and_heals(Through::Leader, "5m").await;
+}
+
+mod soak {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn c09_freshness_ends_a_minute_after_the_last_proof_and_not_after_the_wait() {
+        let cluster = Cluster::start().await;
+        cluster.servers[0].put(&path("a"), b"1").await;
+        let mut app = follow(&cluster.url(Through::Leader).await, json!({ "wait": "5m" }));
+        app.start().ready();
+        shows(&app, SOON, "a=1;");
+        cluster.lose_quorum(Through::Leader).await;
+        stale(&app, Duration::from_mins(1), &["source: app was last proven"]);
+        cluster.thaw();
+        live(&app, HEALED);
+        fresh(&app, SOON);
+        assert!(app.stop().success());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
