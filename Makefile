@@ -1,7 +1,7 @@
 # The commands of the README. Each sets up what it needs: as root through apt, otherwise it says
 # what is missing. Rust and make must be there, and Go for the stores' test servers.
 
-.PHONY: demo test bench lint fmt clippy docs deny advisories
+.PHONY: demo test soak repeat mutants bench lint fmt clippy docs deny advisories
 
 # Shows a change on its way from a store to a running nginx. `make demo STORE=etcd` or
 # `STORE=consul` follow a real store instead of a folder.
@@ -12,6 +12,21 @@ demo:
 # Every test there is, on real servers and the release build.
 test:
 	@integration/test.sh
+
+# The tests that take minutes each, on real servers and the release build: about a quarter of an hour.
+soak:
+	@integration/soak.sh
+
+# The same tests again and again: `make repeat TEST="e01_ c05_" N=20`.
+N ?= 20
+repeat:
+	@integration/soak.sh $(N) $(TEST)
+
+# Switches off one guard after another and requires that its test fails; `ROW=E01` for one row.
+mutants:
+	@integration/setup.sh test
+	@integration/servers/build.sh
+	ROW=$(ROW) cargo bench --locked --profile dev --bench mutants
 
 # Latency and memory of the release build beside real stores; asserts nothing.
 bench:

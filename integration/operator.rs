@@ -161,6 +161,8 @@ fn the_metrics_are_open_metrics_with_every_promised_name() {
         "rehup_fresh{cause=\"source\"} 1",
         "rehup_fresh{cause=\"config_refused\"} 1",
         "rehup_source_age_seconds{source=\"base\"} ",
+        "rehup_source_state{source=\"base\",state=\"live\"} 1",
+        "rehup_source_state{source=\"base\",state=\"degraded\"} 0",
         "rehup_held{source=\"base\"} 0",
         "rehup_config_refused 0",
         "rehup_reload_owed{target=\"main\"} 0",
@@ -195,7 +197,8 @@ fn commands_answer_without_a_running_rehup_and_beside_one() {
     assert_eq!(app.run(&["status"]).status.code(), Some(1), "nobody runs");
     assert_eq!(app.run(&["dance"]).status.code(), Some(2));
 
-    app.start().answers("/freshz", 200);
+    let fresh = app.start().answers("/freshz", 200);
+    assert!(fresh.contains("base: live, proven "), "{fresh}");
     let status = text(&app.run(&["status"]));
     assert!(
         status.contains("ready, fresh") && status.contains("source base (files): live"),

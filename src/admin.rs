@@ -29,7 +29,7 @@ use crate::{
     metrics::Metrics,
     pipeline::Command,
     pulse::Pulses,
-    status::{Board, Report},
+    status::{Board, Report, SourceStatus},
 };
 
 mod page;
@@ -109,9 +109,16 @@ async fn readyz(State(admin): State<Admin>) -> Response {
 }
 
 async fn freshz(State(admin): State<Admin>) -> Response {
-    let causes = admin.board.read().stale(Instant::now());
+    let (status, now) = (admin.board.read(), Instant::now());
+    let causes = status.stale(now);
     if causes.is_empty() {
-        return (StatusCode::OK, "fresh\n").into_response();
+        // What is not stale yet may be on its way there.
+        let source = |(name, source): (&String, &SourceStatus)| {
+            let age = source.age(now).unwrap_or_default().as_secs();
+            format!("{name}: {}, proven {age}s ago\n", source.state(now))
+        };
+        let sources: String = status.sources.iter().map(source).collect();
+        return (StatusCode::OK, format!("fresh\n{sources}")).into_response();
     }
     let lines = causes.iter().map(|(cause, why)| format!("{}: {why}\n", cause.as_str()));
     (StatusCode::SERVICE_UNAVAILABLE, lines.collect::<String>()).into_response()

@@ -17,7 +17,7 @@ use prometheus_client::{
 };
 use tokio::time::Instant;
 
-use crate::status::{Cause, Status};
+use crate::status::{Cause, SourceState, Status};
 
 type FloatGauge = Gauge<f64, AtomicU64>;
 
@@ -27,7 +27,13 @@ struct SourceLabel {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ResyncLabel {
+struct StateLabel {
+    source: String,
+    state: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabel {
     source: String,
     reason: String,
 }
@@ -161,7 +167,9 @@ fn sources(registry: &mut Registry, status: &Status, now: Instant) {
     let held = Family::<SourceLabel, Gauge>::default();
     let keys = Family::<SourceLabel, Gauge>::default();
     let revision = Family::<SourceLabel, Gauge>::default();
-    let resyncs = Family::<ResyncLabel, Counter>::default();
+    let resyncs = Family::<ReasonLabel, Counter>::default();
+    let by_state = Family::<StateLabel, Gauge>::default();
+    let degraded = Family::<ReasonLabel, Gauge>::default();
     for (name, source) in &status.sources {
         let label = SourceLabel { source: name.clone() };
         let proven = source
@@ -172,8 +180,17 @@ fn sources(registry: &mut Registry, status: &Status, now: Instant) {
         keys.get_or_create(&label).set(i64::try_from(source.keys).unwrap_or(i64::MAX));
         let number = source.revision.unwrap_or_default();
         revision.get_or_create(&label).set(i64::try_from(number).unwrap_or(i64::MAX));
+        let state = source.state(now);
+        for word in SourceState::WORDS {
+            let label = StateLabel { source: name.clone(), state: word.to_owned() };
+            by_state.get_or_create(&label).set(i64::from(word == state.word()));
+        }
+        if let SourceState::Degraded(reason) = state {
+            let label = ReasonLabel { source: name.clone(), reason: reason.to_owned() };
+            degraded.get_or_create(&label).set(1);
+        }
         for (reason, count) in &source.resyncs {
-            let label = ResyncLabel { source: name.clone(), reason: (*reason).to_owned() };
+            let label = ReasonLabel { source: name.clone(), reason: (*reason).to_owned() };
             resyncs.get_or_create(&label).inc_by(*count);
         }
     }
@@ -181,6 +198,8 @@ fn sources(registry: &mut Registry, status: &Status, now: Instant) {
     registry.register("held", "1 while the guard holds a snapshot", held);
     registry.register("source_keys", "Keys in the newest snapshot", keys);
     registry.register("source_revision", "The store's own counter", revision);
+    registry.register("source_state", "1 for the state that a source is in", by_state);
+    registry.register("source_degraded", "1 for the reason why a source is degraded", degraded);
     registry.register("source_resyncs", "Full reads by reason", resyncs);
 }
 

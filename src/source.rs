@@ -8,13 +8,15 @@ mod outage;
 use std::{sync::Arc, time::Duration};
 
 use futures_util::StreamExt;
-use providers::{Entries, ErrorKind, Provider, ProviderError, Revision, Snapshot, Update, Updates};
+use providers::{
+    Doubt, Entries, ErrorKind, Provider, ProviderError, Revision, Snapshot, Update, Updates,
+};
 use tokio::{
     sync::watch,
     time::{Instant, sleep_until, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::{
     backoff::Backoff,
@@ -94,7 +96,10 @@ impl Follower {
             stream = provider.follow();
             following.full = true;
             due = self.next_resync();
-            self.board.source(&self.name, |status| count(status, reason));
+            self.board.source(&self.name, |status| {
+                count(status, reason);
+                status.resyncing = true;
+            });
         }
     }
 
@@ -125,6 +130,9 @@ impl Follower {
         let (entries, differs) = shared(following.last.as_ref().map(|last| &last.entries), entries);
         let answered = following.last.is_some();
         let doubts_differ = following.last.as_ref().is_none_or(|last| last.doubts != doubts);
+        if doubts_differ {
+            self.tell_doubts(&doubts, answered);
+        }
         let full = std::mem::take(&mut following.full);
         following.reads += u64::from(full);
         let keys = entries.len();
@@ -136,7 +144,8 @@ impl Follower {
         self.well(following);
         self.board.source(&self.name, |status| {
             status.keys = keys;
-            status.doubts = snapshot.doubts.iter().map(|doubt| doubt.as_str()).collect();
+            status.resyncing = false;
+            status.doubts.clone_from(&snapshot.doubts);
             // A snapshot that may show less than there is proves nothing.
             let proof = snapshot.doubts.is_empty().then_some(as_of);
             proven(status, revision, proof);
@@ -144,6 +153,16 @@ impl Follower {
         if full || differs || doubts_differ {
             let seen = Seen { snapshot, reads: following.reads, at: Instant::now() };
             self.inbox.put(&self.name, seen);
+        }
+    }
+
+    fn tell_doubts(&self, doubts: &[Doubt], answered: bool) {
+        let words: Vec<_> = doubts.iter().map(|doubt| doubt.as_str()).collect();
+        if !words.is_empty() {
+            let doubts = words.join(",");
+            warn!(source = self.name, doubts, "the answer may show less than the store holds");
+        } else if answered {
+            info!(source = self.name, "the answer shows everything again");
         }
     }
 
@@ -167,13 +186,13 @@ impl Follower {
             following.outages.forget();
         }
         // A provider that lost its place reads everything anew.
-        following.full |= error.kind == ErrorKind::LostHistory;
+        following.full |= error.kind.is_lost_history();
         let message = chain(error);
         let since = following.outages.tell(&self.name, error.kind, &message);
         self.board.source(&self.name, |status| {
             status.error = Some(SourceFault { kind: error.kind, message, since });
-            if error.kind == ErrorKind::LostHistory {
-                count(status, "lost_history");
+            if error.kind.is_lost_history() {
+                count(status, error.kind.as_str());
             }
         });
         following.backoff.next(error.retry_after)

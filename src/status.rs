@@ -11,8 +11,10 @@ use tokio::{sync::watch, time::Instant};
 use crate::{generation::Generation, journal::Outcome};
 
 mod report;
+mod source;
 
 pub use report::Report;
+pub use source::{SourceFault, SourceState, SourceStatus};
 
 /// How long a proof holds: after that a source is stale.
 pub const FRESH_FOR: Duration = Duration::from_secs(60);
@@ -88,38 +90,6 @@ impl Cause {
     }
 }
 
-/// One source.
-#[derive(Clone, Debug, Default)]
-pub struct SourceStatus {
-    /// `consul`, `etcd` or `files`.
-    pub provider: &'static str,
-    /// The newest revision seen.
-    pub revision: Option<u64>,
-    /// How many keys the newest snapshot has.
-    pub keys: usize,
-    /// When it was last proven current.
-    pub proven: Option<Instant>,
-    /// The error that stands now.
-    pub error: Option<SourceFault>,
-    /// Why the newest snapshot proves nothing; empty if it does.
-    pub doubts: Vec<&'static str>,
-    /// The snapshot that the guard holds.
-    pub held: Option<Held>,
-    /// Full re-reads by reason.
-    pub resyncs: BTreeMap<&'static str, u64>,
-}
-
-/// An error that stands.
-#[derive(Clone, Debug)]
-pub struct SourceFault {
-    /// Its class.
-    pub kind: providers::ErrorKind,
-    /// The chain, in one line.
-    pub message: String,
-    /// Since when.
-    pub since: Instant,
-}
-
 /// A snapshot that the guard holds.
 #[derive(Clone, Debug)]
 pub struct Held {
@@ -188,35 +158,13 @@ impl GenerationStatus {
     }
 }
 
-impl SourceStatus {
-    /// `live`, `resyncing` or `degraded`.
-    pub fn state(&self, now: Instant) -> &'static str {
-        let fresh = |at: Instant| now.saturating_duration_since(at) <= FRESH_FOR;
-        match (&self.error, self.proven) {
-            (None, Some(at)) if fresh(at) && self.doubts.is_empty() => "live",
-            (None, None) => "resyncing",
-            _ => "degraded",
-        }
-    }
-}
-
 impl Status {
     /// Every reason why the volume cannot be vouched for at `now`; empty when it is fresh.
     pub fn stale(&self, now: Instant) -> Vec<(Cause, String)> {
         let mut causes: Vec<(Cause, String)> = Vec::new();
         for (name, source) in &self.sources {
-            let age = source.proven.map(|at| now.saturating_duration_since(at));
-            let fault = source.error.as_ref().map(|fault| format!(": {}", fault.message));
-            let doubts = (!source.doubts.is_empty())
-                .then(|| format!(": the answer is in doubt ({})", source.doubts.join(", ")));
-            let fault = fault.or(doubts).unwrap_or_default();
-            match age {
-                None => causes.push((Cause::Source, format!("{name} was never read{fault}"))),
-                Some(age) if age > FRESH_FOR => causes.push((
-                    Cause::Source,
-                    format!("{name} was last proven {}s ago{fault}", age.as_secs()),
-                )),
-                Some(_) => {}
+            if let Some(why) = source.stale(now) {
+                causes.push((Cause::Source, format!("{name} {why}")));
             }
             if let Some(held) = &source.held {
                 causes.push((Cause::Held, format!("{name}: {}", held.reason)));

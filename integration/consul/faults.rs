@@ -18,7 +18,7 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{PREFIX, path};
-use crate::support::app::App;
+use crate::support::{app::App, patience::record};
 
 /// A Rehup that follows the prefix there and publishes every key of it as `key=value;` in `all`.
 /// `more` are further settings of the provider, and `required`.
@@ -64,8 +64,7 @@ pub fn stale(app: &App, limit: Duration, words: &[&str]) -> String {
 pub fn degraded(app: &App, limit: Duration, kind: &str) -> Value {
     within(limit, format_args!("the source is degraded({kind}); {}", app.tail()), || {
         let source = app.try_status()?["sources"]["app"].clone();
-        let said = source["error"].as_str()?.starts_with(&format!("{kind}: "));
-        (said && source["state"] == "degraded").then_some(source)
+        (source["state"] == format!("degraded({kind})")).then_some(source)
     })
 }
 
@@ -99,12 +98,13 @@ pub fn within<T>(
     expected: impl Display,
     mut probe: impl FnMut() -> Option<T>,
 ) -> T {
-    let end = Instant::now() + limit * 4;
+    let begun = Instant::now();
     loop {
         if let Some(value) = probe() {
+            record(limit, &expected, begun.elapsed());
             return value;
         }
-        assert!(Instant::now() < end, "expected within {limit:?}: {expected}");
+        assert!(begun.elapsed() < limit * 4, "expected within {limit:?}: {expected}");
         std::thread::sleep(Duration::from_millis(10));
     }
 }

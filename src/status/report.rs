@@ -64,7 +64,7 @@ pub struct GenerationReport {
 pub struct SourceReport {
     /// `consul`, `etcd` or `files`.
     pub provider: String,
-    /// `live`, `resyncing` or `degraded`.
+    /// `live`, `resyncing` or `degraded(<reason>)`.
     pub state: String,
     /// The newest revision.
     pub revision: Option<u64>,
@@ -115,7 +115,7 @@ impl Report {
         };
         let source = |source: &super::SourceStatus| SourceReport {
             provider: source.provider.to_owned(),
-            state: source.state(now).to_owned(),
+            state: source.state(now).to_string(),
             revision: source.revision,
             keys: source.keys,
             age_seconds: source.proven.map(seconds),

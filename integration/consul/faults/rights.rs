@@ -51,7 +51,7 @@ async fn fewer_rights_publish_nothing(fewer: &str) {
     rights.allow(fewer).await;
     stale(&app, A_PROOF, &["held: app", "doubt", "filtered"]);
     assert!(app.answers("/metrics", 200).contains("rehup_held{source=\"app\"} 1"));
-    assert_eq!(source(&app)["state"], "degraded");
+    assert_eq!(source(&app)["state"], "degraded(filtered)");
     nothing_was_published(&app);
     rights.allow(ALL).await;
     fresh(&app, A_DOUBT);
@@ -79,7 +79,7 @@ async fn c05_a_key_that_was_never_shown_is_no_loss_but_a_doubt() {
     shows(&app, SOON, "a=1;b=3;");
     rights.server.put(&path("hidden"), b"1").await;
     within(SOON, format_args!("the doubt is told; {}", app.tail()), || {
-        (source(&app)["state"] == "degraded").then_some(())
+        (source(&app)["state"] == "degraded(filtered)").then_some(())
     });
     rights.server.put(&path("b"), b"4").await;
     shows(&app, A_DOUBT, "a=1;b=4;");
