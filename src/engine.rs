@@ -42,6 +42,8 @@ pub struct Shared {
     pub pulses: Pulses,
     /// How sources are asked for a full read.
     pub resyncs: Bells,
+    /// How sources are told that an operator accepted what was held.
+    pub accepted: Bells,
     /// How targets are asked for a settled reload.
     pub repeats: Bells,
 }
@@ -105,6 +107,7 @@ impl Engine {
             generations: generation_sender,
             rendered: rendered_sender,
             resyncs: shared.resyncs.clone(),
+            accepted: shared.accepted.clone(),
             volume: volume.clone(),
             key,
             board: shared.board.clone(),
@@ -144,6 +147,7 @@ impl Engine {
             if self.config.sources.get(name).is_none_or(|new| !same_follower(new, source)) {
                 self.tasks.stop(&source_task(name)).await;
                 self.shared.resyncs.remove(name);
+                self.shared.accepted.remove(name);
                 self.shared.board.update(|status| drop(status.sources.remove(name)));
             }
         }
@@ -209,6 +213,7 @@ impl Engine {
             source,
             inbox: Arc::clone(&self.inbox),
             resync: self.shared.resyncs.bell(name),
+            accepted: self.shared.accepted.bell(name),
             board: self.shared.board.clone(),
         };
         self.tasks.start_waiting(&source_task(name), |stop| follower.run(stop));
