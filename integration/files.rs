@@ -6,7 +6,7 @@ pub mod folder;
 use std::{fs, path::Path, process::Command, time::Duration};
 
 use futures_util::StreamExt;
-use providers::{Update, files::Watch};
+use providers::{Update, WatchMode, files::Watch};
 
 use folder::{Mounted, Plain, files};
 
@@ -55,7 +55,8 @@ async fn without_inotify_changes_are_polled() {
 
 async fn changes_are_polled() {
     let dir = crate::support::process::scratch();
-    assert!(!Watch::new([dir.path().to_owned()], Duration::from_secs(1)).is_complete());
+    let watch = Watch::new([dir.path().to_owned()], Duration::from_secs(1));
+    assert_eq!(watch.mode(), WatchMode::Poll);
     let key = dir.path().join("key");
     fs::write(&key, "1").expect("a file");
     let mut updates = files(dir.path(), Duration::from_millis(100)).follow();

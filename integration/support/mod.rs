@@ -8,6 +8,7 @@ pub mod consul;
 pub mod endpoint;
 pub mod etcd;
 pub mod http;
+pub mod namespace;
 pub mod nginx;
 pub mod patience;
 pub mod process;

@@ -19,7 +19,10 @@ use std::{
 };
 
 use rustix::{
-    fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, openat, readlinkat, statat},
+    fs::{
+        AtFlags, CWD, Dir, FileType, Mode, OFlags, StatxAttributes, StatxFlags, openat, readlinkat,
+        statat, statx,
+    },
     io::Errno,
 };
 
@@ -38,6 +41,8 @@ pub(super) struct Tree {
     pub(super) files: BTreeMap<String, Content>,
     /// The whole of it came through one `..data`, so it is of one version.
     pub(super) atomic: bool,
+    /// A file that is a mount of its own, one of them.
+    pub(super) mounted: Option<PathBuf>,
 }
 
 /// One file.
@@ -65,11 +70,13 @@ pub(super) fn read(path: &Path, max_bytes: u64) -> Result<Tree, ProviderError> {
             Err(Fault::Failed(error)) => return Err(error),
         }
     }
-    let message = match moved.symlink_metadata() {
-        Ok(found) if found.is_symlink() => format!("the link {} leads nowhere", moved.display()),
-        _ => format!("{} keeps changing while it is read", moved.display()),
+    let place = moved.display();
+    let (kind, message) = if moved.is_symlink() {
+        (ErrorKind::NotFound, format!("the link {place} leads nowhere"))
+    } else {
+        (ErrorKind::Unavailable, format!("{place} keeps changing while it is read"))
     };
-    Err(ProviderError::new(ErrorKind::Unavailable, message))
+    Err(ProviderError::new(kind, message))
 }
 
 fn attempt(path: &Path, max_bytes: u64) -> Result<Tree, Fault> {
@@ -216,6 +223,9 @@ impl Walk<'_> {
         if !before.is_file() {
             return Err(Fault::Moved(place.to_owned()));
         }
+        if self.tree.mounted.is_none() && is_mounted(&file) {
+            self.tree.mounted = Some(place.to_owned());
+        }
         self.charge(key.len() as u64, key)?;
         // A sparse file of any size must not be read to find out that it is too large.
         self.charge(before.len(), key)?;
@@ -283,6 +293,12 @@ fn kind_of(folder: impl AsFd, name: &OsStr, place: &Path) -> Result<FileType, Fa
 
 fn metadata(file: &File, place: &Path) -> Result<Metadata, Fault> {
     file.metadata().map_err(|error| Fault::io(error, place))
+}
+
+/// Whether an open file is where something was mounted. Older kernels do not say: then it is not.
+fn is_mounted(file: &File) -> bool {
+    let found = statx(file, c"", AtFlags::EMPTY_PATH, StatxFlags::empty());
+    found.is_ok_and(|found| found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
 }
 
 fn stamp(found: &Metadata) -> (u64, i64, i64) {
