@@ -2,6 +2,12 @@
 //! happens where inotify cannot be used.
 
 pub mod folder;
+mod events;
+mod faults;
+mod mounts;
+mod saves;
+mod scene;
+mod swaps;
 
 use std::{fs, path::Path, process::Command, time::Duration};
 

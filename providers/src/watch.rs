@@ -196,6 +196,9 @@ impl Watch {
     /// are of no use as they are. They are set up anew, and until one tells something there are
     /// polls.
     pub async fn doubt(&mut self) {
+        if !self.complete {
+            return;
+        }
         if timeout(LATE, self.hints.happened.notified()).await.is_ok() {
             self.hints.happened.notify_one();
             return;

@@ -29,8 +29,9 @@ use rustix::{
 use crate::{ErrorKind, ProviderError, watch::DATA};
 use fault::Fault;
 
-/// How often a read starts over when the content moves away below it.
-const TRIES: usize = 10;
+/// How many attempts a read has when the content moves away below it: an event tells of what comes
+/// after the last.
+const TRIES: usize = 6;
 /// Deeper folders are refused: only links can make them that deep by mistake.
 const DEPTH: usize = 64;
 
@@ -71,7 +72,7 @@ pub(super) fn read(path: &Path, max_bytes: u64) -> Result<Tree, ProviderError> {
         }
     }
     let place = moved.display();
-    let (kind, message) = if moved.is_symlink() {
+    let (kind, message) = if moved.is_symlink() && !moved.exists() {
         (ErrorKind::NotFound, format!("the link {place} leads nowhere"))
     } else {
         (ErrorKind::Unavailable, format!("{place} keeps changing while it is read"))
@@ -133,9 +134,9 @@ impl Walk<'_> {
         let target = Path::new(OsStr::from_bytes(link.as_bytes()));
         let place = real.join(DATA);
         if is_plain_name(target) {
-            let place = real.join(target);
+            // If it is gone, the link is what leads nowhere.
             let version = open_folder(folder, target.as_os_str(), &place)?;
-            self.entries(&version, &place, prefix, true)?;
+            self.entries(&version, &real.join(target), prefix, true)?;
         } else {
             let place = self.resolve(&place)?;
             let version = open_folder(CWD, place.as_os_str(), &place)?;
