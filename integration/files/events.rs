@@ -116,21 +116,20 @@ fn f04_without_inotify_watches_changes_are_polled_until_there_are_some() {
 #[test]
 fn f04_watches_that_run_out_later_lead_to_polls_until_there_are_more() {
     let users = Namespace::of_users();
-    let mut scene = Scene::at("base", "300ms");
-    scene.write("level", "1");
+    let mut scene = Scene::copied("300ms");
     scene.app.start_through(&users.entry()).ready();
     scene.watches("events");
     limit(&users, "watches", 1);
     fs::create_dir(scene.base().join("new")).expect("a folder");
     scene.write("new/key", "1");
-    scene.shows("level=1;new/key=1;");
+    scene.app.shows("all/new/key", "1");
     scene.watches("poll");
     scene.write("new/key", "2");
-    scene.shows("level=1;new/key=2;");
+    scene.app.shows("all/new/key", "2");
     limit(&users, "watches", 100);
     scene.watches("events");
     scene.write("new/key", "3");
-    scene.shows("level=1;new/key=3;");
+    scene.app.shows("all/new/key", "3");
     scene.live();
     assert_eq!(told(&scene, POLLING), 1, "{}", scene.app.tail());
 }

@@ -94,7 +94,7 @@ const ODDITIES: [Odd; 7] = [
     ("a socket", |path| drop(UnixListener::bind(path).expect("a socket")), "malformed", "a socket"),
     ("a link to a device", |path| link("/dev/zero", path), "malformed", ""),
     ("a link to itself", |path| link("level", path), "malformed", "level cannot be read"),
-    ("links in a circle", make_circle, "malformed", "level cannot be read"),
+    ("links in a circle", make_circle, "malformed", "cannot be read"),
     ("a link to nothing", |path| link("nothing", path), "not_found", "level"),
     ("10 GiB of nothing", make_sparse, "too_large", "max_bytes"),
 ];

@@ -16,16 +16,9 @@ fn pause() {
     std::thread::sleep(Duration::from_millis(80));
 }
 
-/// Copies every key to the volume, so that probe files and backups would show, with the default
-/// settle.
+/// So that probe files and backups would show.
 fn copied() -> Scene {
-    let mut scene = Scene::configured("base", "30s", "");
-    scene.app.configure(format!(
-        "sources: {{ base: {{ files: {{ path: {} }} }} }}\n\
-         templates:\n  - {{ copy: {{ source: base, keys: \"**\" }}, to: all/ }}\n",
-        scene.base().display()
-    ));
-    scene.write("level", "0");
+    let mut scene = Scene::copied("30s");
     scene.start();
     scene
 }

@@ -24,19 +24,26 @@ impl Scene {
 
     /// The source is `path` below the test's folder.
     pub fn at(path: &str, poll: &str) -> Self {
-        Self::configured(path, poll, "settle: off\n")
-    }
-
-    /// The same with other settings at the end.
-    pub fn configured(path: &str, poll: &str, rest: &str) -> Self {
         let app = App::new();
         let path = app.folder().join(path);
         app.configure(format!(
             "sources: {{ base: {{ files: {{ path: {}, poll: {poll} }} }} }}\n\
-             templates:\n  - {{ inline: \"{LIST}\", to: content }}\n{rest}",
+             templates:\n  - {{ inline: \"{LIST}\", to: content }}\nsettle: off\n",
             path.display()
         ));
         Self { app }
+    }
+
+    /// Copies every key below `all/` instead of listing them, with the default settle.
+    pub fn copied(poll: &str) -> Self {
+        let scene = Self::new();
+        scene.app.configure(format!(
+            "sources: {{ base: {{ files: {{ path: {}, poll: {poll} }} }} }}\n\
+             templates:\n  - {{ copy: {{ source: base, keys: \"**\" }}, to: all/ }}\n",
+            scene.base().display()
+        ));
+        scene.write("level", "0");
+        scene
     }
 
     /// The folder `base`, made if it is not there.
