@@ -4,6 +4,7 @@
 pub mod folder;
 mod events;
 mod faults;
+mod fuse;
 mod mounts;
 mod saves;
 mod scene;

@@ -171,8 +171,11 @@ impl Follower {
     /// Shows, logs and counts what the provider says about the way it follows.
     fn note(&self, note: Note) {
         let source = &self.name;
-        self.board.source(source, |status| status.note(&note));
+        let mut news = false;
+        self.board.source(source, |status| news = status.note(&note));
         match note {
+            // A stream that was opened anew says everything again.
+            _ if !news => {}
             Note::Watch(WatchMode::Events) => info!(source, "changes are told by events"),
             Note::Watch(WatchMode::Poll) => {
                 warn!(source, "no events tell of changes here; they are looked for now and then");

@@ -59,7 +59,10 @@ fn f03_a_folder_with_more_files_than_the_queue_holds_events_is_followed() {
     scene.live();
     let resyncs = scene.app.get("/metrics").expect("metrics").body;
     let overflows = resyncs.lines().find(|line| line.contains("reason=\"overflow\"")).unwrap_or("");
-    assert!(overflows.rsplit(' ').next().is_none_or(|n| n.parse().unwrap_or(0) < 10), "{overflows}");
+    assert!(
+        overflows.rsplit(' ').next().is_none_or(|n| n.parse().unwrap_or(0) < 10),
+        "{overflows}"
+    );
 }
 
 fn scene_of_one_key(scene: &Scene) -> String {

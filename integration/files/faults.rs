@@ -119,26 +119,9 @@ fn make_sparse(path: &Path) {
     fs::rename(path.with_file_name(".sparse"), path).expect("a rename");
 }
 
-/// Two sources, so that one can be seen to go on while the other fails; the first is `path`.
-fn beside(path: &str) -> Scene {
-    let scene = Scene::new();
-    let folder = scene.app.folder();
-    fs::create_dir(folder.join("good")).expect("another source");
-    replace(&folder.join("good/key"), "0");
-    scene.app.configure(format!(
-        "sources:\n  base: {{ files: {{ path: {0}/{path} }} }}\n  \
-         good: {{ files: {{ path: {0}/good }} }}\n\
-         templates:\n  - {{ inline: \"{{{{ base.level }}}}\", to: content }}\n  \
-         - {{ inline: \"{{{{ good.key }}}}\", to: good }}\nsettle: off\n",
-        folder.display()
-    ));
-    scene.write("level", "0");
-    scene
-}
-
 /// Turns `level` into each oddity and back; it is followed as `path`.
 fn survives_oddities(path: &str) {
-    let mut scene = beside(path);
+    let mut scene = Scene::beside(path, "30s");
     scene.start().shows("0");
     let level = scene.base().join("level");
     let mut last = "0".to_owned();
@@ -170,7 +153,7 @@ fn f10_what_is_no_file_where_a_file_was_followed_is_named_and_harms_nobody() {
 
 #[test]
 fn f10_a_folder_where_a_file_was_followed_is_held() {
-    let mut scene = beside("base/level");
+    let mut scene = Scene::beside("base/level", "30s");
     scene.start().shows("0");
     let level = scene.base().join("level");
     fs::remove_file(&level).expect("a key");
@@ -191,7 +174,7 @@ const NOBODY: u32 = 65_534;
 
 #[test]
 fn f10_a_file_or_folder_that_may_not_be_read_is_named_and_harms_nobody() {
-    let mut scene = beside("base");
+    let mut scene = Scene::beside("base", "30s");
     start_as_nobody(&mut scene.app);
     scene.shows("0");
     let places = [(scene.base().join("level"), 0o644), (scene.base(), 0o755)];

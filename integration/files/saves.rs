@@ -73,6 +73,24 @@ fn f07_a_file_closed_between_two_writes_is_one_generation() {
     });
 }
 
+/// As `> file`, a slow command and `>> file` do: longer than any settle.
+#[test]
+fn f07_a_file_emptied_long_before_it_is_written_is_one_generation() {
+    one_generation_for_each("empty, think, write", |path, text| {
+        fs::write(path, "").expect("truncated");
+        std::thread::sleep(Duration::from_secs(1));
+        fs::write(path, text).expect("written");
+    });
+}
+
+#[test]
+fn f07_a_file_that_stays_empty_is_believed() {
+    let scene = copied();
+    scene.write("level", "");
+    scene.app.shows("all/level", "");
+    scene.live();
+}
+
 #[test]
 fn f07_a_file_written_beside_and_renamed_is_one_generation() {
     one_generation_for_each("write and rename", |path, text| {

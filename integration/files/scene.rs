@@ -46,6 +46,24 @@ impl Scene {
         scene
     }
 
+    /// Beside `base`, of which `level` is shown, there is a source `good` of which `key` is: one can
+    /// be seen to go on while the other fails.
+    pub fn beside(path: &str, poll: &str) -> Self {
+        let scene = Self::new();
+        let folder = scene.app.folder();
+        fs::create_dir(folder.join("good")).expect("another source");
+        replace(&folder.join("good/key"), "0");
+        scene.app.configure(format!(
+            "sources:\n  base: {{ files: {{ path: {0}/{path}, poll: {poll} }} }}\n  \
+             good: {{ files: {{ path: {0}/good }} }}\n\
+             templates:\n  - {{ inline: \"{{{{ base.level }}}}\", to: content }}\n  \
+             - {{ inline: \"{{{{ good.key }}}}\", to: good }}\nsettle: off\n",
+            folder.display()
+        ));
+        scene.write("level", "0");
+        scene
+    }
+
     /// The folder `base`, made if it is not there.
     pub fn base(&self) -> PathBuf {
         let base = self.app.folder().join("base");

@@ -7,6 +7,7 @@ pub mod connections;
 pub mod consul;
 pub mod endpoint;
 pub mod etcd;
+pub mod fuse;
 pub mod http;
 pub mod namespace;
 pub mod nginx;

@@ -52,19 +52,21 @@ impl Namespace {
         target.into_iter().chain(flags).chain(["--".to_owned()]).collect()
     }
 
-    /// Runs a command inside; true if it succeeded.
-    pub fn tries<S: AsRef<OsStr>>(&self, words: &[S]) -> bool {
+    /// A command that runs inside.
+    pub fn command<S: AsRef<OsStr>>(&self, words: &[S]) -> Command {
         let entry = self.entry();
         let mut command = Command::new(&entry[0]);
-        let output = command.args(&entry[1..]).args(words).output().expect("nsenter of util-linux");
-        output.status.success()
+        command.args(&entry[1..]).args(words);
+        command
     }
 
     /// Runs a command inside, which must succeed.
     #[track_caller]
     pub fn run<S: AsRef<OsStr>>(&self, words: &[S]) {
         let said: Vec<_> = words.iter().map(|word| word.as_ref().to_string_lossy()).collect();
-        assert!(self.tries(words), "{} inside the namespace", said.join(" "));
+        let output = self.command(words).output().expect("nsenter of util-linux");
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{} inside the namespace: {error}", said.join(" "));
     }
 
     /// A path as it looks inside, for use from outside.

@@ -28,7 +28,7 @@ use tokio::time::{Instant, sleep};
 pub use crate::watch::{Wake, Watch};
 use crate::{
     Cue, Entries, ErrorKind, Key, Note, Provider, ProviderError, Revision, Snapshot, Update,
-    Updates, Value, WatchMode, settings::FilesSettings, watch::Activity,
+    Updates, Value, WatchMode, settings::FilesSettings, watch::Activity, watch::Lane,
 };
 use reader::Reader;
 use tree::{Content, Tree};
@@ -45,13 +45,16 @@ const RESTLESS: Duration = Duration::from_secs(2);
 pub struct Files {
     settings: FilesSettings,
     reader: Arc<Reader>,
+    /// For reading and for setting up watches.
+    lane: Lane,
 }
 
 impl Files {
     /// Follows what these settings name; nothing is read before the stream is polled.
     pub fn new(settings: FilesSettings) -> Self {
-        let reader = Arc::new(Reader::new(&settings));
-        Self { settings, reader }
+        let lane = Lane::default();
+        let reader = Arc::new(Reader::new(&settings, lane.clone()));
+        Self { settings, reader, lane }
     }
 }
 
@@ -66,6 +69,7 @@ impl Provider for Files {
 struct Follow {
     settings: FilesSettings,
     reader: Arc<Reader>,
+    lane: Lane,
     /// None before the first poll of the stream.
     watch: Option<Watch>,
     /// Reads that began earlier are of an older stream.
@@ -79,7 +83,7 @@ struct Follow {
     notes: VecDeque<Note>,
     /// What was said last.
     mode: Option<WatchMode>,
-    frozen: Option<String>,
+    frozen: Option<Option<String>>,
 }
 
 impl Follow {
@@ -87,6 +91,7 @@ impl Follow {
         Self {
             settings: files.settings.clone(),
             reader: Arc::clone(&files.reader),
+            lane: files.lane.clone(),
             watch: None,
             since: Instant::now(),
             owed: true,
@@ -105,7 +110,7 @@ impl Follow {
         let (path, poll) = (&self.settings.path, self.settings.poll.min(PROOF));
         let watch = self.watch.get_or_insert_with(|| {
             self.since = Instant::now();
-            Watch::new_unarmed([path.clone()], poll)
+            Watch::new_unarmed([path.clone()], poll, self.lane.clone())
         });
         let mut wake = Wake::Hint;
         if self.owed {
@@ -169,7 +174,9 @@ impl Follow {
         let written = tree.files.iter().find(|(key, content)| {
             let known = last.get(key.as_str()).is_some_and(|v| v.bytes() == &content.bytes);
             let earlier = before.and_then(|tree| tree.files.get(*key));
-            !known && !self.is_whole(key, content, earlier, patient)
+            // Some programs empty a file, close it and write it later.
+            let emptied = content.bytes.is_empty() && last.contains_key(key.as_str());
+            !known && !self.is_whole(key, content, earlier, patient, emptied)
         });
         if let Some((key, _)) = written {
             return Some(key.clone());
@@ -189,6 +196,7 @@ impl Follow {
         content: &Content,
         before: Option<&Content>,
         patient: bool,
+        emptied: bool,
     ) -> bool {
         if content.atomic {
             return true;
@@ -197,6 +205,7 @@ impl Follow {
             _ if content.torn => false,
             Some(Activity::Writing) if patient => false,
             Some(Activity::Moved) => true,
+            _ if emptied && patient => false,
             _ => before == Some(content) || !is_recent(content.modified),
         }
     }
@@ -233,8 +242,7 @@ impl Follow {
                 "{place} is mounted by itself (subPath) and will never update: mount its folder"
             )
         });
-        if frozen != self.frozen {
-            self.frozen.clone_from(&frozen);
+        if self.frozen.replace(frozen.clone()) != Some(frozen.clone()) {
             self.notes.push_back(Note::Frozen(frozen));
         }
     }

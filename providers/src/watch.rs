@@ -5,6 +5,7 @@
 
 mod arms;
 mod hint;
+mod lane;
 mod wanted;
 
 use std::{
@@ -16,13 +17,14 @@ use std::{
 use tokio::{
     sync::Notify,
     task::{JoinHandle, spawn_blocking},
-    time::{Instant, sleep_until, timeout},
+    time::{Instant, sleep_until, timeout, timeout_at},
 };
 
 use crate::WatchMode;
 use arms::Arms;
 pub use hint::Activity;
 use hint::Hints;
+pub use lane::Lane;
 
 /// The link that the kubelet swaps: all content of a mounted folder is behind it.
 pub(crate) const DATA: &str = "..data";
@@ -60,6 +62,7 @@ pub struct Watch {
     paths: Vec<PathBuf>,
     poll: Duration,
     hints: Arc<Hints>,
+    lane: Lane,
     /// None while they are being set up.
     arms: Option<Arms>,
     /// Setting up that is not done; there is never a second beside it.
@@ -83,7 +86,7 @@ impl Watch {
     ///
     /// Without any event [`Self::changed`] completes after `poll`.
     pub fn new(paths: impl IntoIterator<Item = PathBuf>, poll: Duration) -> Self {
-        let mut watch = Self::new_unarmed(paths, poll);
+        let mut watch = Self::new_unarmed(paths, poll, Lane::default());
         let mut arms = Arms::new(Arc::clone(&watch.hints));
         arms.arm(&watch.paths);
         watch.complete = arms.complete;
@@ -92,11 +95,16 @@ impl Watch {
     }
 
     /// The same before anything is watched; [`Self::arm`] it before reading.
-    pub fn new_unarmed(paths: impl IntoIterator<Item = PathBuf>, poll: Duration) -> Self {
+    pub fn new_unarmed(
+        paths: impl IntoIterator<Item = PathBuf>,
+        poll: Duration,
+        lane: Lane,
+    ) -> Self {
         let mut watch = Self {
             paths: Vec::new(),
             poll,
             hints: Arc::default(),
+            lane,
             arms: None,
             arming: None,
             complete: false,
@@ -173,15 +181,22 @@ impl Watch {
     /// Cancel safe. It ends after some seconds also where a file system hangs; then there are only
     /// polls until that is over.
     pub async fn arm(&mut self) {
-        let arming = self.arming.get_or_insert_with(|| {
+        let end = Instant::now() + ARMING;
+        if self.arming.is_none() {
+            let Ok(place) = timeout_at(end, self.lane.enter()).await else {
+                self.complete = false;
+                return;
+            };
             let paths = self.paths.clone();
             let mut arms = self.arms.take().unwrap_or_else(|| Arms::new(Arc::clone(&self.hints)));
-            spawn_blocking(move || {
+            self.arming = Some(spawn_blocking(move || {
                 arms.arm(&paths);
+                drop(place);
                 arms
-            })
-        });
-        let Ok(done) = timeout(ARMING, arming).await else {
+            }));
+        }
+        let arming = self.arming.as_mut().expect("it was set above");
+        let Ok(done) = timeout_at(end, arming).await else {
             self.complete = false;
             return;
         };

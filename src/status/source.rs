@@ -82,14 +82,15 @@ impl fmt::Display for SourceState {
 }
 
 impl SourceStatus {
-    /// Takes what the provider says about the way it follows.
-    pub fn note(&mut self, note: &Note) {
+    /// Takes what the provider says about the way it follows; true if that is news.
+    pub fn note(&mut self, note: &Note) -> bool {
         match note {
-            Note::Watch(mode) => self.watch = Some(*mode),
-            Note::Frozen(why) => self.frozen.clone_from(why),
+            Note::Watch(mode) => self.watch.replace(*mode) != Some(*mode),
+            Note::Frozen(why) => std::mem::replace(&mut self.frozen, why.clone()) != *why,
             Note::Lost(reason) => {
                 *self.resyncs.entry(reason).or_default() += 1;
                 self.resyncing = true;
+                true
             }
         }
     }

@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use super::tree::{self, Tree};
-use crate::{ErrorKind, ProviderError, settings::FilesSettings};
+use crate::{ErrorKind, ProviderError, settings::FilesSettings, watch::Lane};
 
 /// How long somebody waits for a read. One that takes longer goes on, and the next who asks gets
 /// what it found.
@@ -23,6 +23,7 @@ const READ: Duration = Duration::from_secs(10);
 pub(super) struct Reader {
     path: PathBuf,
     max_bytes: u64,
+    lane: Lane,
     running: Mutex<Option<Running>>,
 }
 
@@ -33,9 +34,9 @@ struct Running {
 }
 
 impl Reader {
-    pub(super) fn new(settings: &FilesSettings) -> Self {
+    pub(super) fn new(settings: &FilesSettings, lane: Lane) -> Self {
         let FilesSettings { path, max_bytes, .. } = settings.clone();
-        Self { path, max_bytes, running: Mutex::default() }
+        Self { path, max_bytes, lane, running: Mutex::default() }
     }
 
     /// Everything, as a read found it that began no earlier than `since`; and when it began.
@@ -51,7 +52,10 @@ impl Reader {
     async fn finish(&self, since: Instant) -> Result<(Tree, Instant), ProviderError> {
         let mut running = self.running.lock().await;
         loop {
-            let run = running.get_or_insert_with(|| self.begin());
+            if running.is_none() {
+                *running = Some(self.begin().await);
+            }
+            let run = running.as_mut().expect("it was set above");
             let joined = (&mut run.task).await;
             let begun = run.begun;
             *running = None;
@@ -66,9 +70,15 @@ impl Reader {
         }
     }
 
-    fn begin(&self) -> Running {
+    async fn begin(&self) -> Running {
         let (path, max_bytes) = (self.path.clone(), self.max_bytes);
+        let place = self.lane.enter().await;
         let begun = Instant::now();
-        Running { begun, task: spawn_blocking(move || tree::read(&path, max_bytes)) }
+        let task = spawn_blocking(move || {
+            let read = tree::read(&path, max_bytes);
+            drop(place);
+            read
+        });
+        Running { begun, task }
     }
 }

@@ -263,6 +263,15 @@ async fn names_that_are_not_utf8_are_shown_escaped() {
 }
 
 #[tokio::test]
+async fn a_data_link_to_nothing_is_a_missing_file() {
+    let dir = folder();
+    symlink("..nothing", dir.path().join("..data")).unwrap();
+    let error = failure(dir.path()).await;
+    assert_eq!(error.kind, ErrorKind::NotFound);
+    assert!(error.to_string().contains("..data leads nowhere"), "{error}");
+}
+
+#[tokio::test]
 async fn too_much_is_refused_without_reading_it() {
     let dir = folder();
     let sparse = fs::File::create(dir.path().join("sparse")).unwrap();
