@@ -83,7 +83,7 @@ struct Follow {
     notes: VecDeque<Note>,
     /// What was said last.
     mode: Option<WatchMode>,
-    frozen: Option<Option<String>>,
+    frozen: Option<Note>,
 }
 
 impl Follow {
@@ -242,8 +242,9 @@ impl Follow {
                 "{place} is mounted by itself (subPath) and will never update: mount its folder"
             )
         });
-        if self.frozen.replace(frozen.clone()) != Some(frozen.clone()) {
-            self.notes.push_back(Note::Frozen(frozen));
+        let note = Note::Frozen(frozen);
+        if self.frozen.replace(note.clone()).as_ref() != Some(&note) {
+            self.notes.push_back(note);
         }
     }
 }

@@ -74,8 +74,8 @@ pub struct Watch {
     /// Something may have happened before it was watched.
     missed: bool,
     next_poll: Instant,
-    /// Events were lost and nobody has looked since.
-    lost: bool,
+    /// Events were lost then and nobody has looked since.
+    lost: Option<Instant>,
     /// How many looks in a row were for lost events.
     losses: u32,
 }
@@ -111,7 +111,7 @@ impl Watch {
             deaf: false,
             missed: false,
             next_poll: Instant::now() + poll,
-            lost: false,
+            lost: None,
             losses: 0,
         };
         watch.set_paths(paths);
@@ -163,7 +163,7 @@ impl Watch {
                         self.deaf = false;
                         return self.look(Wake::Hint);
                     }
-                    if !std::mem::replace(&mut self.lost, true) {
+                    if self.lost.replace(Instant::now()).is_none() {
                         let pause = OVERFLOWN.saturating_mul(1 << self.losses.min(10));
                         self.losses += 1;
                         self.next_poll = self.next_poll.min(Instant::now() + pause);
@@ -235,7 +235,7 @@ impl Watch {
     }
 
     fn look(&mut self, wake: Wake) -> Wake {
-        if !std::mem::take(&mut self.lost) {
+        if self.lost.take().is_none() {
             self.losses = 0;
         }
         self.next_poll = Instant::now() + self.interval();
