@@ -53,6 +53,7 @@ impl Watch {
             Meaning::Created => {}
             _ => return Err(malformed(&endpoint, "a watch that was not created first")),
         }
+        tracing::debug!(endpoint, revision = content.applied(), "the watch is open");
         let parts = Parts::new(session.decode_limit());
         let proof = Proof::new(endpoint.clone(), proof_every);
         Ok(Self { stream, endpoint, range, content, parts, proof })
@@ -102,10 +103,11 @@ impl Watch {
         if self.proof.may_differ() {
             return Ok(None);
         }
-        Err(Failure::lost_history(format!(
+        let message = format!(
             "etcd at {}: the watch left {held} keys where the store counts {}",
             self.endpoint, count.keys
-        )))
+        );
+        Err(Failure::relist(ProviderError::new(ErrorKind::Drift, message)))
     }
 
     async fn take(&mut self, turn: Turn, session: &Session) -> Result<(), Failure> {
@@ -193,7 +195,7 @@ impl Parts {
         self.bytes += events.iter().map(size).sum::<usize>();
         if self.bytes > self.max_bytes {
             let message = "a watch message is longer than reading everything anew";
-            return Err(Failure::lost_history(message.to_owned()));
+            return Err(Failure::relist(ProviderError::new(ErrorKind::Compacted, message)));
         }
         self.events.extend(events);
         if more {
