@@ -20,7 +20,7 @@ use crate::{
     metrics::Metrics,
     pipeline::{Command, Connections, Pipeline, Plan},
     publish::{Opened, PublishError, Volume},
-    pulse::Pulses,
+    pulse::{Pulse, Pulses},
     reload::{Reloader, Verdict},
     rollback::Rollback,
     source::Follower,
@@ -97,7 +97,7 @@ impl Engine {
         let journal = Arc::new(opened.journal.clone());
         let mut tasks = Tasks::new(shutdown, shared.pulses.clone());
         let key = opened.key.clone();
-        let wires = |pulse| Connections {
+        let wires = |pulse: Arc<Pulse>| Connections {
             inbox: Arc::clone(&inbox),
             plans: plan_receiver,
             commands,
@@ -105,7 +105,7 @@ impl Engine {
             generations: generation_sender,
             rendered: rendered_sender,
             resyncs: shared.resyncs.clone(),
-            volume: volume.clone(),
+            volume: volume.clone().asked_by(Arc::clone(&pulse)),
             key,
             board: shared.board.clone(),
             metrics: Arc::clone(&shared.metrics),
@@ -211,7 +211,7 @@ impl Engine {
             resync: self.shared.resyncs.bell(name),
             board: self.shared.board.clone(),
         };
-        self.tasks.start_waiting(&source_task(name), |stop| follower.run(stop));
+        self.tasks.start(&source_task(name), |stop, pulse| follower.run(stop, pulse));
     }
 
     /// Starts the tasks of these targets; the debts of targets that are gone are dropped.
@@ -238,17 +238,20 @@ impl Engine {
         let name = target.name.clone();
         let status = TargetStatus::default();
         self.shared.board.update(|board| drop(board.targets.insert(name.clone(), status)));
-        let reloader = Reloader {
+        let reloader = |volume| Reloader {
             target,
             generations: self.generations.clone(),
-            volume: self.volume.clone(),
+            volume,
             journal,
             verdicts: self.verdicts.clone(),
             repeat: self.shared.repeats.bell(&name),
             board: self.shared.board.clone(),
             metrics: Arc::clone(&self.shared.metrics),
         };
-        self.tasks.start_waiting(&target_task(&name), |stop| reloader.run(stop));
+        let volume = self.volume.clone();
+        self.tasks.start(&target_task(&name), |stop, pulse| {
+            reloader(volume.asked_by(Arc::clone(&pulse))).run(stop, pulse)
+        });
     }
 }
 

@@ -20,8 +20,9 @@ use tracing::{error, info, warn};
 
 use crate::{
     backoff::Backoff,
-    config,
+    config, failpoint,
     inbox::{Inbox, Seen},
+    pulse::Pulse,
     status::{Board, SourceFault, SourceStatus},
 };
 use outage::Outage;
@@ -47,11 +48,11 @@ pub struct Follower {
 
 impl Follower {
     /// Follows the source until `shutdown`.
-    pub async fn run(self, shutdown: CancellationToken) {
+    pub async fn run(self, shutdown: CancellationToken, pulse: Arc<Pulse>) {
         self.board.source(&self.name, |status| status.provider = self.source.provider.provider());
         match self.source.provider.open() {
             Ok(provider) => {
-                let follow = self.follow(provider.as_ref());
+                let follow = self.follow(provider.as_ref(), &pulse);
                 // Every await of a follower may be left.
                 shutdown.run_until_cancelled(follow).await;
             }
@@ -59,19 +60,19 @@ impl Follower {
                 error!(source = self.name, %problem, "this source cannot be followed");
                 let fault = fault(ErrorKind::Unavailable, problem.to_string());
                 self.board.source(&self.name, |status| status.error = Some(fault));
-                shutdown.cancelled().await;
+                pulse.wait(shutdown.cancelled()).await;
             }
         }
     }
 
-    async fn follow(&self, provider: &dyn Provider) {
+    async fn follow(&self, provider: &dyn Provider, pulse: &Pulse) {
         let mut resync = self.resync.clone();
         let mut following = Following::new();
         let mut stream = provider.follow();
         let mut due = self.next_resync();
         loop {
             let reason = tokio::select! {
-                () = self.drive(&mut stream, &mut following) => "silent",
+                () = self.drive(&mut stream, &mut following, pulse) => "silent",
                 () = asked(&mut resync) => "asked",
                 () = sleep_until(due) => "interval",
             };
@@ -92,11 +93,14 @@ impl Follower {
     }
 
     /// Takes what the stream says; ends only if it says nothing for too long.
-    async fn drive(&self, stream: &mut Updates, following: &mut Following) {
+    async fn drive(&self, stream: &mut Updates, following: &mut Following, pulse: &Pulse) {
         if let Some(until) = following.retry_at {
-            sleep_until(until).await;
+            pulse.wait(sleep_until(until)).await;
         }
-        while let Ok(Some(item)) = timeout_at(Instant::now() + SILENT, stream.next()).await {
+        loop {
+            let item = timeout_at(Instant::now() + SILENT, stream.next());
+            let Ok(Some(item)) = pulse.wait(item).await else { break };
+            failpoint::pass("source").await;
             following.retry_at = None;
             match item {
                 Ok(Update::Snapshot(snapshot)) => self.take(snapshot, following),
@@ -106,7 +110,7 @@ impl Follower {
                 Err(error) => {
                     let wait = self.fail(&error, following);
                     following.retry_at = Some(Instant::now() + wait);
-                    tokio::time::sleep(wait).await;
+                    pulse.wait(tokio::time::sleep(wait)).await;
                 }
             }
         }
@@ -139,6 +143,9 @@ impl Follower {
             proven(status, revision, proof);
         });
         if full || differs || doubts_differ {
+            self.board.update(|status| {
+                status.unseen_since.get_or_insert_with(Instant::now);
+            });
             let seen = Seen { snapshot, reads: following.reads, at: Instant::now() };
             self.inbox.put(&self.name, seen);
         }

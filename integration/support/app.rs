@@ -5,6 +5,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{Command, ExitStatus, Output},
+    sync::OnceLock,
 };
 
 use nix::sys::signal::Signal;
@@ -23,6 +24,7 @@ pub struct App {
     listen: SocketAddr,
     starts: usize,
     level: &'static str,
+    program: PathBuf,
 }
 
 /// The log so far, read when it is printed.
@@ -32,6 +34,21 @@ pub struct Tail<'a>(&'a App);
 /// Cargo built beside this test.
 pub fn program() -> PathBuf {
     std::env::var_os("REHUP").map_or_else(|| env!("CARGO_BIN_EXE_rehup").into(), PathBuf::from)
+}
+
+/// The same program with failpoints: `REHUP_FAILPOINTS_BINARY`, or built now, as Cargo finds it.
+fn failpoints() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        if let Some(program) = std::env::var_os("REHUP_FAILPOINTS_BINARY") {
+            return program.into();
+        }
+        let words = "build --locked --quiet --features failpoints --example rehup-failpoints";
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(words.split(' ')).current_dir(env!("CARGO_MANIFEST_DIR"));
+        assert!(cargo.status().expect("cargo").success(), "cargo {words}");
+        Path::new(env!("CARGO_BIN_EXE_rehup")).with_file_name("examples/rehup-failpoints")
+    })
 }
 
 impl fmt::Display for Tail<'_> {
@@ -46,7 +63,24 @@ impl App {
         let folder = scratch();
         std::fs::create_dir(folder.path().join("volume")).expect("a volume");
         let listen = SocketAddr::from(([127, 0, 0, 1], free_port()));
-        Self { process: None, folder, listen, starts: 0, level: "debug" }
+        Self { process: None, folder, listen, starts: 0, level: "debug", program: program() }
+    }
+
+    /// One whose tasks can be made to fail; heartbeats may stay away for `silence`.
+    pub fn with_failpoints(silence: &str) -> Self {
+        let app = Self { program: failpoints().to_owned(), ..Self::new() };
+        std::fs::write(app.folder().join("silence"), silence).expect("a file");
+        app.fail("");
+        app
+    }
+
+    /// From now on these points fail: `target hang`; an empty text ends that.
+    pub fn fail(&self, points: &str) {
+        let folder = self.folder();
+        let silence = std::fs::read_to_string(folder.join("silence")).expect("failpoints");
+        let staged = folder.join(".failpoints.new");
+        std::fs::write(&staged, format!("silence {silence}\n{points}\n")).expect("failpoints");
+        std::fs::rename(staged, folder.join("failpoints")).expect("failpoints");
     }
 
     /// Logs as little as in production.
@@ -93,7 +127,7 @@ impl App {
 
     /// A command of the binary, with configuration, volume and admin port in its environment.
     pub fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(program());
+        let mut command = Command::new(&self.program);
         command.args(words);
         self.environment(&mut command);
         command
@@ -104,7 +138,8 @@ impl App {
             .env("REHUP_CONFIG", self.config())
             .env("REHUP_OUTPUT", self.volume())
             .env("REHUP_LISTEN", self.listen.to_string())
-            .env("REHUP_LOG", self.level);
+            .env("REHUP_LOG", self.level)
+            .env("REHUP_FAILPOINTS", self.folder.path().join("failpoints"));
     }
 
     /// Runs a command to its end.
@@ -118,7 +153,7 @@ impl App {
         self.starts += 1;
         let log = self.folder.path().join(format!("log-{}", self.starts));
         let environment = |command: &mut Command| self.environment(command);
-        let process = Process::start(program(), ["run"], &log, environment);
+        let process = Process::start(&self.program, ["run"], &log, environment);
         self.process = Some(process);
         self
     }
