@@ -9,6 +9,7 @@ mod consul;
 mod delivery;
 mod etcd;
 mod files;
+mod guards;
 mod honesty;
 mod lifecycle;
 mod operator;

@@ -87,6 +87,7 @@ impl Pulse {
     }
 
     /// The pulse of a helper that this task waits for.
+    #[must_use]
     pub fn helper(&self, name: impl Into<String>) -> Self {
         self.all.task(name)
     }

@@ -78,6 +78,14 @@ fn a_loss_whose_keys_come_back_in_part_starts_anew() {
 }
 
 #[test]
+fn a_second_read_that_lost_even_more_starts_anew() {
+    let (mut guard, now) = (after(40), Instant::now());
+    assert!(is_held(&guard.judge(SOURCE, &snapshot(15), 1, now)));
+    assert!(is_held(&guard.judge(SOURCE, &snapshot(1), 2, now + SECOND_READ)), "seen once");
+    assert_eq!(guard.judge(SOURCE, &snapshot(1), 3, now + 2 * SECOND_READ), Judgement::Pass);
+}
+
+#[test]
 fn an_empty_snapshot_is_held_also_on_a_new_volume_and_no_read_frees_it() {
     let (mut guard, now) = (guard(None), Instant::now());
     assert!(is_held(&guard.judge(SOURCE, &snapshot(0), 1, now)));
