@@ -182,15 +182,15 @@ impl Follower {
             following.backoff.reset();
         }
         // A provider that lost its place reads everything anew.
-        following.full |= error.kind == ErrorKind::LostHistory;
+        following.full |= error.kind.is_lost_history();
         let message = chain(error);
         let outage = following.outage.get_or_insert_with(Outage::begin);
         outage.tell(&self.name, error.kind, &message);
         let since = outage.since();
         self.board.source(&self.name, |status| {
             status.error = Some(SourceFault { kind: error.kind, message, since });
-            if error.kind == ErrorKind::LostHistory {
-                count(status, "lost_history");
+            if error.kind.is_lost_history() {
+                count(status, error.kind.as_str());
             }
         });
         following.backoff.next(error.retry_after)

@@ -25,7 +25,7 @@ async fn compacted_before_the_watch(version: Version) {
     writer.delete(path("gone"), None).await.expect("a delete");
     let revision = write(&mut writer, 1..20).await;
     writer.compact(revision, None).await.expect("a compaction");
-    assert_eq!(follower.item().await.expect_err("compacted"), ErrorKind::LostHistory);
+    assert_eq!(follower.item().await.expect_err("compacted"), ErrorKind::Compacted);
     let snapshot = follower.snapshot().await;
     assert_eq!(snapshot.revision.0, revision.unsigned_abs(), "read anew, nothing replayed");
     assert_eq!(snapshot.entries.len(), 1, "{:?}", snapshot.entries);

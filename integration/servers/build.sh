@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Puts the stores' servers that the tests need into target/servers, at the versions that go.mod pins.
 #
-# build.sh [etcd] [consul]
+# build.sh [etcd] [etcdutl] [consul]
 #
-# A server is taken, in this order: as $ETCD or $CONSUL says, from PATH if it has the pinned
+# A server is taken, in this order: as $ETCD, $ETCDUTL or $CONSUL says, from PATH if it has the pinned
 # version, from an earlier build, or built now from Go modules (2 to 10 minutes each, once).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -11,9 +11,14 @@ out=$PWD/../../target/servers
 
 pinned() {
     case $1 in
-        etcd) sed -n 's#^require go.etcd.io/etcd/server/v3 v##p' etcd/go.mod ;;
+        etcd | etcdutl) sed -n 's#^require go.etcd.io/etcd/server/v3 v##p' etcd/go.mod ;;
         consul) sed -n 's#^require github.com/hashicorp/consul v##p' consul/go.mod ;;
     esac
+}
+
+# The module that builds it.
+module() {
+    echo "${1/etcdutl/etcd}"
 }
 
 version_of() {
@@ -27,7 +32,7 @@ is_pinned() {
 
 need_go() {
     local needed have
-    needed=$(sed -n 's/^go //p' "$1/go.mod")
+    needed=$(sed -n 's/^go //p' "$(module "$1")/go.mod")
     have=$(go env GOVERSION 2>/dev/null | sed 's/^go//') || have=
     if [ -z "$have" ] || [ "$(printf '%s\n' "$needed" "$have" | sort -V | head -n 1)" != "$needed" ]; then
         printf 'The tests need %s %s: install Go %s or newer (this machine has %s) from https://go.dev/dl, or set %s to that server.\n' \
@@ -38,19 +43,23 @@ need_go() {
 
 build() {
     local name=$1 package=. start=$SECONDS
-    [ "$name" = consul ] && package=github.com/hashicorp/consul
+    case $name in
+        etcdutl) package=go.etcd.io/etcd/etcdutl/v3 ;;
+        consul) package=github.com/hashicorp/consul ;;
+    esac
     need_go "$name"
     printf 'building %s %s from Go modules, once\n' "$name" "$(pinned "$name")" >&2
     # Under a name of its own first: what stands in target/servers is always whole.
-    (cd "$name" && CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w' -o "$out/.$name.$$" "$package")
+    (cd "$(module "$name")" && CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w' -o "$out/.$name.$$" "$package")
     mv "$out/.$name.$$" "$out/$name"
     printf 'built %s in %s s\n' "$name" $((SECONDS - start)) >&2
 }
 
 provide() {
-    local name=$1 variable=${1^^} found
+    local name=$1 variable=${1^^} module found
+    module=$(module "$name")
     [ -z "${!variable:-}" ] || return 0
-    if [ "$out/$name" -nt "$name/go.mod" ] && [ "$out/$name" -nt "$name/go.sum" ]; then
+    if [ "$out/$name" -nt "$module/go.mod" ] && [ "$out/$name" -nt "$module/go.sum" ]; then
         return 0
     fi
     if found=$(command -v "$name") && is_pinned "$name" "$found"; then
@@ -61,7 +70,7 @@ provide() {
 }
 
 mkdir -p "$out"
-[ $# -gt 0 ] || set -- etcd consul
+[ $# -gt 0 ] || set -- etcd etcdutl consul
 for name in "$@"; do
     provide "$name"
 done

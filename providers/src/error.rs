@@ -21,8 +21,12 @@ pub enum ErrorKind {
     Throttled,
     /// The answer, a key or a file is not what the protocol or the contract allows.
     Malformed,
-    /// The history was compacted or the store restored; the next poll reads anew.
-    LostHistory,
+    /// The history that a watch needs is gone, or longer than reading everything anew.
+    Compacted,
+    /// The store's counter went back: it was restored. What it holds now is the truth.
+    Regressed,
+    /// The store holds something else than the watch has told.
+    Drift,
     /// The path or prefix to follow does not exist.
     NotFound,
     /// A credential or certificate file is missing or unreadable.
@@ -30,6 +34,11 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    /// Whether what was held is of no use any more; the next poll reads everything anew.
+    pub fn is_lost_history(self) -> bool {
+        matches!(self, Self::Compacted | Self::Regressed | Self::Drift)
+    }
+
     /// The kind in the words of metrics and `/freshz`.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -41,7 +50,9 @@ impl ErrorKind {
             Self::TooLarge => "too_large",
             Self::Throttled => "throttled",
             Self::Malformed => "malformed",
-            Self::LostHistory => "lost_history",
+            Self::Compacted => "compacted",
+            Self::Regressed => "regressed",
+            Self::Drift => "drift",
             Self::NotFound => "not_found",
             Self::Credentials => "credentials",
         }

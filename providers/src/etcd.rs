@@ -13,7 +13,10 @@ mod range;
 mod session;
 mod watch;
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
 use futures_util::stream;
 
@@ -27,12 +30,14 @@ const PROOF_EVERY: Duration = Duration::from_secs(30);
 pub struct Etcd {
     settings: EtcdSettings,
     proof_every: Duration,
+    /// The highest revision that any stream saw: a lower one is a restored store.
+    highest: Arc<AtomicU64>,
 }
 
 impl Etcd {
     /// A provider with these settings; nothing is contacted yet.
     pub fn new(settings: EtcdSettings) -> Self {
-        Self { settings, proof_every: PROOF_EVERY }
+        Self { settings, proof_every: PROOF_EVERY, highest: Arc::default() }
     }
 
     /// Another interval of proofs, for tests that do not want to wait for one.
@@ -46,7 +51,8 @@ impl Etcd {
 
 impl Provider for Etcd {
     fn follow(&self) -> Updates {
-        let follow = Follow::new(self.settings.clone(), self.proof_every);
+        let highest = Arc::clone(&self.highest);
+        let follow = Follow::new(self.settings.clone(), self.proof_every, highest);
         Box::pin(stream::unfold(follow, async |mut follow| {
             let item = follow.next().await;
             Some((item, follow))

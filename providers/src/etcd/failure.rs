@@ -37,16 +37,13 @@ impl Failure {
         Self { error, recovery: Recovery::Relist }
     }
 
-    /// The history behind what we hold is gone or another.
-    pub(super) fn lost_history(message: String) -> Self {
-        Self::relist(ProviderError::new(ErrorKind::LostHistory, message))
-    }
-
     /// The store shows an older revision than the applied one.
     pub(super) fn went_back(endpoint: &str, applied: i64, revision: i64) -> Self {
-        Self::lost_history(format!(
-            "etcd at {endpoint}: the store went back from revision {applied} to {revision}"
-        ))
+        let message = format!(
+            "etcd at {endpoint}: the store went back from revision {applied} to {revision}; it was \
+             restored"
+        );
+        Self::relist(ProviderError::new(ErrorKind::Regressed, message))
     }
 
     /// A call that the client or the server ended with an error.
@@ -71,8 +68,8 @@ impl Failure {
     /// A watch that the server cancelled; its reason may embed a whole gRPC error as text.
     pub(super) fn of_cancel(endpoint: &str, compacted: bool, reason: &str) -> Self {
         let (kind, recovery) = match reason {
-            _ if compacted => (ErrorKind::LostHistory, Recovery::Relist),
-            "" => (ErrorKind::LostHistory, Recovery::Relist),
+            _ if compacted => (ErrorKind::Compacted, Recovery::Relist),
+            "" => (ErrorKind::Compacted, Recovery::Relist),
             text => classify(code_in(text), text),
         };
         let mut text = message(endpoint, "the watch", kind);
@@ -114,7 +111,7 @@ fn classify(code: i32, text: &str) -> (ErrorKind, Recovery) {
     } else if code == code::PERMISSION_DENIED || says("permission denied") {
         (ErrorKind::Permission, Recovery::Relist)
     } else if says("has been compacted") || says("future revision") {
-        (ErrorKind::LostHistory, Recovery::Relist)
+        (ErrorKind::Compacted, Recovery::Relist)
     } else if code == code::OUT_OF_RANGE {
         (ErrorKind::TooLarge, Recovery::Relist)
     } else if code == code::RESOURCE_EXHAUSTED {
@@ -148,7 +145,7 @@ fn message(endpoint: &str, what: &str, kind: ErrorKind) -> String {
         ErrorKind::Tls => "failed in TLS; check tls and the server's certificate",
         ErrorKind::NoLeader => "refused, the cluster has no leader",
         ErrorKind::TooLarge => "answered with more than max_bytes",
-        ErrorKind::LostHistory => "needs history that is gone",
+        ErrorKind::Compacted => "needs history that is gone",
         ErrorKind::Throttled => "refused, the server is overloaded",
         ErrorKind::Malformed => "cannot be made; check endpoints and tls",
         _ => "failed",
@@ -180,14 +177,14 @@ mod tests {
 
     #[test]
     fn every_reason_of_a_cancelled_watch_leads_to_its_recovery() {
-        use ErrorKind::{Auth, LostHistory, NoLeader, Permission, Unavailable};
+        use ErrorKind::{Auth, Compacted, NoLeader, Permission, Unavailable};
         use Recovery::{Login, Reconnect, Relist};
         let expired = "rpc error: code = Unauthenticated desc = etcdserver: invalid auth token";
         let denied = "rpc error: code = PermissionDenied desc = etcdserver: permission denied";
         let cases = [
-            (true, "", LostHistory, Relist),
-            (false, "", LostHistory, Relist),
-            (false, "etcdserver: mvcc: required revision has been compacted", LostHistory, Relist),
+            (true, "", Compacted, Relist),
+            (false, "", Compacted, Relist),
+            (false, "etcdserver: mvcc: required revision has been compacted", Compacted, Relist),
             (false, expired, Auth, Login),
             (false, "etcdserver: revision of auth store is old", Auth, Login),
             (false, "etcdserver: user name is empty", Auth, Login),

@@ -2,7 +2,14 @@
 //!
 //! Owns which endpoint is next. Must not wait between attempts: that is the core's.
 
-use std::{mem, time::Duration};
+use std::{
+    mem,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use tokio::time::Instant;
 
@@ -14,7 +21,7 @@ use super::{
     session::Session,
     watch::Watch,
 };
-use crate::{ErrorKind, ProviderError, Update, settings::EtcdSettings};
+use crate::{ErrorKind, ProviderError, Snapshot, Update, settings::EtcdSettings};
 
 /// Where the next poll goes on.
 enum State {
@@ -33,21 +40,30 @@ pub(super) struct Follow {
     proof_every: Duration,
     /// Counts up; the endpoint is this modulo their number.
     turn: usize,
+    /// The highest revision seen, shared with the streams before and after this one.
+    highest: Arc<AtomicU64>,
     state: State,
 }
 
 impl Follow {
     /// Nothing done yet. The first endpoint is a random one, so that many of us spread.
-    pub(super) fn new(settings: EtcdSettings, proof_every: Duration) -> Self {
+    pub(super) fn new(
+        settings: EtcdSettings,
+        proof_every: Duration,
+        highest: Arc<AtomicU64>,
+    ) -> Self {
         let range = Range::below(&settings.prefix);
         let turn = fastrand::usize(..settings.endpoints.len().max(1));
-        Self { settings, range, proof_every, turn, state: State::Disconnected }
+        Self { settings, range, proof_every, turn, highest, state: State::Disconnected }
     }
 
     /// The next update; an error leaves the state from which the next call tries again.
     pub(super) async fn next(&mut self) -> Result<Update, ProviderError> {
         loop {
             if let Some(update) = self.step().await? {
+                let (Update::Snapshot(Snapshot { revision, .. })
+                | Update::Current { revision, .. }) = &update;
+                self.highest.fetch_max(revision.0, Ordering::Relaxed);
                 return Ok(update);
             }
         }
@@ -68,6 +84,10 @@ impl Follow {
             State::Connected(session) => {
                 let as_of = Instant::now();
                 match list(&session, &self.range, self.settings.max_bytes).await {
+                    Ok(content) if content.revision().0 < self.highest.load(Ordering::Relaxed) => {
+                        let failure = self.restored(session.endpoint(), content.applied());
+                        self.recover(session, failure).await
+                    }
                     Ok(content) => {
                         let snapshot = content.snapshot(as_of);
                         self.state = State::Listed(session, content);
@@ -95,6 +115,12 @@ impl Follow {
                 Err(failure) => self.recover(session, failure).await,
             },
         }
+    }
+
+    /// A store that was restored is told once; what it holds now is the truth.
+    fn restored(&self, endpoint: &str, revision: i64) -> Failure {
+        let before = self.highest.swap(revision.unsigned_abs(), Ordering::Relaxed);
+        Failure::went_back(endpoint, before.cast_signed(), revision)
     }
 
     /// The state after a failure. Only an expired login is mended at once: it is part of normal

@@ -203,6 +203,6 @@ mod tests {
     #[tokio::test]
     async fn a_count_from_before_what_we_hold_is_another_history() {
         let failure = counted(5, 4).turn().await.expect_err("the store went back");
-        assert_eq!(failure.error.kind, ErrorKind::LostHistory);
+        assert_eq!(failure.error.kind, ErrorKind::Regressed);
     }
 }

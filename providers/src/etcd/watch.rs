@@ -102,10 +102,11 @@ impl Watch {
         if self.proof.may_differ() {
             return Ok(None);
         }
-        Err(Failure::lost_history(format!(
+        let message = format!(
             "etcd at {}: the watch left {held} keys where the store counts {}",
             self.endpoint, count.keys
-        )))
+        );
+        Err(Failure::relist(ProviderError::new(ErrorKind::Drift, message)))
     }
 
     async fn take(&mut self, turn: Turn, session: &Session) -> Result<(), Failure> {
@@ -193,7 +194,7 @@ impl Parts {
         self.bytes += events.iter().map(size).sum::<usize>();
         if self.bytes > self.max_bytes {
             let message = "a watch message is longer than reading everything anew";
-            return Err(Failure::lost_history(message.to_owned()));
+            return Err(Failure::relist(ProviderError::new(ErrorKind::Compacted, message)));
         }
         self.events.extend(events);
         if more {

@@ -37,14 +37,14 @@ fn a_created_watch_that_is_cancelled_at_once_is_refused() {
 #[test]
 fn a_created_watch_without_an_id_is_refused() {
     let refused = PbWatchResponse { created: true, watch_id: -1, ..message(5) };
-    assert_eq!(failed(refused), (ErrorKind::LostHistory, Recovery::Relist));
+    assert_eq!(failed(refused), (ErrorKind::Compacted, Recovery::Relist));
 }
 
 #[test]
 fn compaction_is_lost_history_also_without_a_header() {
     let compacted =
         PbWatchResponse { canceled: true, compact_revision: 9, ..PbWatchResponse::default() };
-    assert_eq!(failed(compacted), (ErrorKind::LostHistory, Recovery::Relist));
+    assert_eq!(failed(compacted), (ErrorKind::Compacted, Recovery::Relist));
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn a_header_that_goes_back_is_lost_history() {
     let created = PbWatchResponse { created: true, ..message(4) };
     let events = PbWatchResponse { events: vec![event("a")], ..message(4) };
     for back in [created, events] {
-        assert_eq!(failed(back), (ErrorKind::LostHistory, Recovery::Relist));
+        assert_eq!(failed(back), (ErrorKind::Regressed, Recovery::Relist));
     }
 }
 
