@@ -125,6 +125,9 @@ impl Guard {
         let digest = Digest::from(snapshot.digest().0);
         let earlier = watched.held.take();
         let earlier = earlier.filter(|held| watched.same_gone(&self.key, &held.first, snapshot));
+        // What was read in doubt is no first read: the time begins with the first one without.
+        let earlier =
+            earlier.filter(|held| held.hold.recheck.is_some() || !suspicion.second_read_helps);
         let confirmed = suspicion.second_read_helps
             && earlier.as_ref().is_some_and(|held| held.is_confirmed_by(reads, now));
         if watched.accepted() == Some(digest) || confirmed {

@@ -114,6 +114,16 @@ fn a_doubtful_loss_waits_for_an_operator() {
 }
 
 #[test]
+fn a_loss_that_was_first_read_in_doubt_needs_two_reads_without() {
+    let (mut guard, now) = (after(20), Instant::now());
+    assert!(is_held(&guard.judge(SOURCE, &doubtful(3), 1, now)));
+    let later = now + 10 * SECOND_READ;
+    assert!(is_held(&guard.judge(SOURCE, &snapshot(3), 2, later)), "the first one that counts");
+    assert_eq!(guard.recheck(), Some((later + SECOND_READ, SOURCE)));
+    assert_eq!(guard.judge(SOURCE, &snapshot(3), 3, later + SECOND_READ), Judgement::Pass);
+}
+
+#[test]
 fn a_doubtful_first_snapshot_is_held() {
     assert!(is_held(&guard(None).judge(SOURCE, &doubtful(5), 1, Instant::now())));
 }
