@@ -40,7 +40,10 @@ impl Pipeline {
         let decision = self.flow.decide(&digest);
         self.end_quarantine(&digest).await;
         match decision {
-            Decision::Same => self.found_same().await,
+            Decision::Same => {
+                self.wires.metrics.noop_render();
+                self.found_same().await;
+            }
             Decision::Refused => {}
             Decision::Quarantined => self.show_quarantined(),
             Decision::Publish => self.publish(due, rendering, shutdown).await,
