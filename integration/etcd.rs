@@ -1,6 +1,7 @@
 //! The etcd provider against real servers of two versions.
 
 mod endpoints;
+mod faults;
 mod history;
 mod login;
 mod size;

@@ -204,6 +204,24 @@ impl App {
         Some(serde_json::from_str(&answer.body).expect("the status is JSON"))
     }
 
+    /// The state of one source, as the status tells it: `live`, `degraded(unavailable)`.
+    pub fn state(&self, source: &str) -> String {
+        let status = self.try_status().unwrap_or_default();
+        status["sources"][source]["state"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// The value of one sample of `/metrics`, named with its labels; 0 while it is not there.
+    pub fn metric(&self, sample: &str) -> f64 {
+        let page = self.get("/metrics").map(|answer| answer.body).unwrap_or_default();
+        let value = page.lines().find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '));
+        value.map_or(0.0, |value| value.parse().expect("a number"))
+    }
+
+    /// The same for what is counted.
+    pub fn count(&self, sample: &str) -> u64 {
+        format!("{:.0}", self.metric(sample)).parse().expect("a count")
+    }
+
     /// The number of the visible generation, read from the volume; 0 without one.
     pub fn generation(&self) -> u64 {
         let Ok(link) = std::fs::read_link(self.volume().join("..data")) else { return 0 };

@@ -11,7 +11,11 @@ use nix::sys::signal::Signal;
 use super::{
     patience::eventually_async,
     process::{Process, free_port, scratch},
+    proxy::{Manner, Proxy},
 };
+
+mod backup;
+pub mod users;
 
 /// How often a start is tried again with other ports.
 const STARTS: u32 = 5;
@@ -66,8 +70,13 @@ pub struct Etcd {
     options: Options,
     folder: tempfile::TempDir,
     client_port: u16,
+    /// Where it listens for its peers.
     peer_port: u16,
-    /// The peer ports of all members.
+    /// Where the peers believe it to be.
+    advertised: u16,
+    /// Between the two, where the member can be cut off from its peers.
+    peers: Option<Proxy>,
+    /// The advertised ports of all members.
     cluster: Vec<u16>,
     process: Option<Process>,
 }
@@ -80,20 +89,33 @@ impl Etcd {
 
     /// The same with options.
     pub async fn start_with(version: Version, options: Options) -> Self {
-        let mut members = Self::cluster(version, &options, 1).await;
+        let mut members = Self::cluster(version, &options, 1, false).await;
         members.pop().expect("one member")
     }
 
     /// Starts a cluster of three members.
     pub async fn start_three(version: Version) -> Vec<Self> {
-        Self::cluster(version, &Options::default(), 3).await
+        Self::cluster(version, &Options::default(), 3, false).await
     }
 
-    async fn cluster(version: Version, options: &Options, members: usize) -> Vec<Self> {
+    /// Starts a cluster of three members that can be cut off from each other.
+    pub async fn start_three_apart(version: Version) -> Vec<Self> {
+        Self::cluster(version, &Options::default(), 3, true).await
+    }
+
+    async fn cluster(
+        version: Version,
+        options: &Options,
+        members: usize,
+        apart: bool,
+    ) -> Vec<Self> {
         for _ in 0..STARTS {
-            let cluster: Vec<_> = (0..members).map(|_| free_port()).collect();
-            let member = |&port| Self::new(version, options.clone(), port, cluster.clone());
-            let mut members: Vec<_> = cluster.iter().map(member).collect();
+            let member = |_| Self::new(version, options.clone(), apart);
+            let mut members: Vec<_> = (0..members).map(member).collect();
+            let cluster: Vec<_> = members.iter().map(|member| member.advertised).collect();
+            for member in &mut members {
+                member.cluster.clone_from(&cluster);
+            }
             members.iter_mut().for_each(Self::spawn);
             let mut up = true;
             for member in &mut members {
@@ -107,9 +129,44 @@ impl Etcd {
         panic!("etcd ended right after each of {STARTS} starts");
     }
 
-    fn new(version: Version, options: Options, peer_port: u16, cluster: Vec<u16>) -> Self {
-        let (folder, client_port) = (scratch(), free_port());
-        Self { version, options, folder, client_port, peer_port, cluster, process: None }
+    fn new(version: Version, options: Options, apart: bool) -> Self {
+        let (folder, client_port, peer_port) = (scratch(), free_port(), free_port());
+        let peers = apart.then(|| Proxy::to(peer_port));
+        let advertised = peers.as_ref().map_or(peer_port, Proxy::port);
+        Self {
+            version,
+            options,
+            folder,
+            client_port,
+            peer_port,
+            advertised,
+            peers,
+            cluster: Vec::new(),
+            process: None,
+        }
+    }
+
+    /// Cuts one member off from the others, who keep each other; its clients notice nothing of it.
+    pub fn isolate(members: &[Self], apart: usize) {
+        let process = members[apart].process.as_ref().map(Process::pid);
+        for (number, member) in members.iter().enumerate() {
+            let peers = member.peers.as_ref().expect("started apart");
+            if number == apart {
+                peers.turn(Manner::Refuse);
+                peers.cut();
+            } else {
+                peers.bar(process);
+            }
+        }
+    }
+
+    /// Ends an isolation.
+    pub fn rejoin(members: &[Self]) {
+        for member in members {
+            let peers = member.peers.as_ref().expect("started apart");
+            peers.turn(Manner::Forward);
+            peers.bar(None);
+        }
     }
 
     /// Starts the stopped server on the same ports.
@@ -190,17 +247,17 @@ impl Etcd {
 
     fn arguments(&self) -> Vec<String> {
         let client = self.endpoint();
-        let peer = peer_url(self.peer_port);
+        let (peer, advertised) = (peer_url(self.peer_port), peer_url(self.advertised));
         let member = |port: &u16| format!("{port}={}", peer_url(*port));
         let cluster: Vec<_> = self.cluster.iter().map(member).collect();
         let data = self.folder.path().join("data").display().to_string();
         let mut arguments = vec![
             format!("--data-dir={data}"),
-            format!("--name={}", self.peer_port),
+            format!("--name={}", self.advertised),
             format!("--listen-client-urls={client}"),
             format!("--advertise-client-urls={client}"),
             format!("--listen-peer-urls={peer}"),
-            format!("--initial-advertise-peer-urls={peer}"),
+            format!("--initial-advertise-peer-urls={advertised}"),
             format!("--initial-cluster={}", cluster.join(",")),
             "--log-level=warn".to_owned(),
         ];

@@ -17,7 +17,7 @@ use tokio::{
     sync::{Notify, watch},
 };
 
-use super::process::free_port;
+use super::{connections::belongs_to, process::free_port};
 
 /// What happens to the bytes of every connection, present and future.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,6 +59,8 @@ struct Shared {
     left: Mutex<Option<u64>>,
     /// A connection on which nothing passes for so long is closed.
     idle: Mutex<Option<Duration>>,
+    /// Connections of this process are refused.
+    barred: Mutex<Option<u32>>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -141,6 +143,12 @@ impl Proxy {
         *lock(&self.shared.idle) = after;
     }
 
+    /// Refuses the connections of one process, also those that are open.
+    pub fn bar(&self, process: Option<u32>) {
+        *lock(&self.shared.barred) = process;
+        self.cut();
+    }
+
     /// How many connections were accepted so far.
     pub fn accepted(&self) -> usize {
         self.counts().accepted
@@ -180,9 +188,11 @@ impl Drop for Proxy {
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>, manner: watch::Sender<Manner>) {
     loop {
-        let Ok((client, _)) = listener.accept().await else { continue };
+        let Ok((client, from)) = listener.accept().await else { continue };
         lock(&shared.counts).accepted += 1;
-        if *manner.borrow() == Manner::Refuse {
+        let barred = *lock(&shared.barred);
+        let barred = barred.is_some_and(|process| belongs_to(from.port(), process));
+        if barred || *manner.borrow() == Manner::Refuse {
             continue;
         }
         tokio::spawn(serve(client, Arc::clone(&shared), manner.subscribe()));

@@ -19,8 +19,9 @@ use crate::{
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Also the bound of each page of a list.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
-/// Servers refuse pings more often than every 5 s.
-const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(5));
+/// A ping after so much silence, and how long its answer may take: together below the 15 s within
+/// which the next endpoint is to be in use. Servers refuse pings more often than every 5 s.
+const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(8), Duration::from_secs(4));
 
 /// A connection; dropping it closes it.
 pub(super) struct Session {

@@ -53,6 +53,7 @@ impl Watch {
             Meaning::Created => {}
             _ => return Err(malformed(&endpoint, "a watch that was not created first")),
         }
+        tracing::debug!(endpoint, revision = content.applied(), "the watch is open");
         let parts = Parts::new(session.decode_limit());
         let proof = Proof::new(endpoint.clone(), proof_every);
         Ok(Self { stream, endpoint, range, content, parts, proof })
