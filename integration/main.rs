@@ -16,6 +16,7 @@ mod operator;
 mod publish;
 mod readme;
 mod real;
+mod spread;
 mod targets;
 mod tidy;
 mod support;

@@ -1,9 +1,12 @@
 //! Everything that runs on an accepted configuration: the pipeline, a task for each source, a task
 //! for each target. Starts, changes and stops them; decides nothing about content.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{mpsc, watch},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -12,7 +15,7 @@ use crate::{
     config::{Config, source::Source},
     digest::Digest,
     flow::{Flow, SourceRules},
-    generation::Visible,
+    generation::{BootTime, Visible},
     guard::Guard,
     inbox::Inbox,
     journal::{Entry, Journal},
@@ -27,6 +30,12 @@ use crate::{
     status::{Board, GenerationStatus, SourceStatus, TargetStatus},
     tasks::{TaskEnded, Tasks},
 };
+
+/// Over how long first reads spread when nobody waits for them.
+const SPREAD: Duration = Duration::from_secs(30);
+
+/// A generation that has been visible for so long is not of this start: nobody waits for the next.
+const LONG_VISIBLE: Duration = Duration::from_secs(600);
 
 /// How many messages may wait between tasks; all are rare.
 const WAITING: usize = 16;
@@ -61,6 +70,8 @@ pub struct Engine {
     shared: Shared,
     config: Config,
     targets: Targets,
+    /// Sources are not read before then.
+    first: Instant,
     inbox: Arc<Inbox>,
     plans: mpsc::Sender<Plan>,
     verdicts: mpsc::Sender<Verdict>,
@@ -83,6 +94,7 @@ impl Engine {
         shutdown: CancellationToken,
     ) -> Result<Self, PublishError> {
         show_volume(&shared.board, &opened);
+        let first = first_read(opened.visible.as_ref(), targets);
         let (config, plan) = planned(accepted);
         let guard = Guard::new(opened.key.clone(), plan.guard.clone(), opened.memory.as_deref());
         // What is not as the manifest says does not count as rendered.
@@ -120,6 +132,7 @@ impl Engine {
             shared,
             config,
             targets,
+            first,
             inbox,
             plans,
             verdicts,
@@ -210,6 +223,7 @@ impl Engine {
             inbox: Arc::clone(&self.inbox),
             resync: self.shared.resyncs.bell(name),
             board: self.shared.board.clone(),
+            first: self.first,
         };
         self.tasks.start(&source_task(name), |stop, pulse| follower.run(stop, pulse));
     }
@@ -252,6 +266,20 @@ impl Engine {
         self.tasks.start(&target_task(&name), |stop, pulse| {
             reloader(volume.asked_by(Arc::clone(&pulse))).run(stop, pulse)
         });
+    }
+}
+
+/// When sources may be read first. At once, as a rule. But after a node's or a cluster's restart
+/// many instances start together, each with what it published long ago: they spread, so that the
+/// stores are not asked by all of them at the same moment.
+fn first_read(visible: Option<&Visible>, targets: Targets) -> Instant {
+    let now = Instant::now();
+    let age = visible.map(|visible| visible.flipped.as_ref().and_then(BootTime::elapsed));
+    match age {
+        Some(age) if targets == Targets::Told && age.is_none_or(|age| age > LONG_VISIBLE) => {
+            now + SPREAD.mul_f64(fastrand::f64())
+        }
+        _ => now,
     }
 }
 

@@ -44,6 +44,8 @@ pub struct Follower {
     pub resync: watch::Receiver<u64>,
     /// Where the source's state is shown.
     pub board: Board,
+    /// Not read before then, unless somebody asks.
+    pub first: Instant,
 }
 
 impl Follower {
@@ -68,6 +70,8 @@ impl Follower {
     async fn follow(&self, provider: &dyn Provider, pulse: &Pulse) {
         let mut resync = self.resync.clone();
         let mut following = Following::new();
+        // To read our own disk is no burden for anybody else.
+        following.retry_at = self.source.provider.counts_in_the_store().then_some(self.first);
         let mut stream = provider.follow();
         let mut due = self.next_resync();
         loop {

@@ -58,6 +58,7 @@ async fn scene(test: impl AsyncFnOnce(&mut Scene)) {
         inbox: Arc::clone(&inbox),
         resync: wishes,
         board: board.clone(),
+        first: Instant::now(),
     };
     let mut scene = Scene { inbox, resync, board, streams };
     let provider = Script { opened };
