@@ -14,6 +14,7 @@ mod honesty;
 mod lifecycle;
 mod operator;
 mod publish;
+mod outage;
 mod readme;
 mod real;
 mod spread;
