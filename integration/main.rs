@@ -22,3 +22,4 @@ mod targets;
 mod tidy;
 mod support;
 mod reload;
+mod wear;
