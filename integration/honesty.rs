@@ -69,6 +69,11 @@ async fn hang(point: &str, task: &str, silence: &str, bound: Duration) {
         assert_eq!(app.read("level").as_deref(), Some("info"), "the work is not done");
     }
 
+    // Nor does freshness come from a timer: what nobody looked at, wrote or read is stale.
+    if bound >= Duration::from_secs(60) && !matches!(point, "target" | "signals" | "supervisor") {
+        app.answers("/freshz", 503);
+    }
+
     app.fail("");
     app.answers("/livez", 200);
     app.put("level", "warn");

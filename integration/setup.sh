@@ -18,6 +18,7 @@ has() {
         root) [ "$(id -u)" = 0 ] && unshare --mount true 2>/dev/null ;;
         mounts) [ "$(id -u)" != 0 ] || unshare --mount true 2>/dev/null ;;
         userns) unshare --user --map-root-user true 2>/dev/null ;;
+        libfaketime) compgen -G '/usr/lib/*/faketime/libfaketime.so.1' >/dev/null ;;
         etcd) [ -x "${ETCD_OLD:-/usr/bin/etcd}" ] ;; # The second, older one, where Debian puts it.
         *) command -v "$1" >/dev/null || [ -x "/usr/sbin/$1" ] ;;
     esac
@@ -98,7 +99,7 @@ say_missing() {
 fatal=(cc protoc protos)
 case ${1:-} in
     build) optional=() ;;
-    test) fatal+=(setpriv) optional=(unshare openssl nginx prometheus etcd) ;;
+    test) fatal+=(setpriv) optional=(unshare openssl nginx prometheus etcd libfaketime) ;;
     demo) optional=(nginx) ;;
     missing)
         shift

@@ -238,3 +238,28 @@ impl Board {
         self.0.subscribe()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_snapshot_that_nobody_looks_at_is_told_after_a_minute() {
+        let generation = GenerationStatus {
+            number: 1,
+            digest: String::new(),
+            files: 1,
+            unix_seconds: 0.0,
+            arrived: None,
+            drift: None,
+            not_durable: false,
+            rollback: false,
+        };
+        let since = Instant::now();
+        let status =
+            Status { generation: Some(generation), unseen_since: Some(since), ..Status::default() };
+        assert!(status.stale(since + FRESH_FOR).is_empty());
+        let causes = status.stale(since + FRESH_FOR + Duration::from_secs(1));
+        assert_eq!(causes.iter().map(|(cause, _)| *cause).collect::<Vec<_>>(), [Cause::Publish]);
+    }
+}

@@ -1,6 +1,7 @@
 //! The built binary as a stranger would start it: a configuration, a volume, an admin port.
 
 use std::{
+    ffi::OsString,
     fmt,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -25,6 +26,7 @@ pub struct App {
     starts: usize,
     level: &'static str,
     program: PathBuf,
+    extra: Vec<(String, OsString)>,
 }
 
 /// The log so far, read when it is printed.
@@ -63,7 +65,15 @@ impl App {
         let folder = scratch();
         std::fs::create_dir(folder.path().join("volume")).expect("a volume");
         let listen = SocketAddr::from(([127, 0, 0, 1], free_port()));
-        Self { process: None, folder, listen, starts: 0, level: "debug", program: program() }
+        Self {
+            process: None,
+            folder,
+            listen,
+            starts: 0,
+            level: "debug",
+            program: program(),
+            extra: Vec::new(),
+        }
     }
 
     /// One whose tasks can be made to fail; heartbeats may stay away for `silence`.
@@ -81,6 +91,12 @@ impl App {
         let staged = folder.join(".failpoints.new");
         std::fs::write(&staged, format!("silence {silence}\n{points}\n")).expect("failpoints");
         std::fs::rename(staged, folder.join("failpoints")).expect("failpoints");
+    }
+
+    /// One more variable in the environment of what is started.
+    pub fn variable(&mut self, name: &str, value: impl Into<OsString>) -> &mut Self {
+        self.extra.push((name.to_owned(), value.into()));
+        self
     }
 
     /// Logs as little as in production.
@@ -139,7 +155,8 @@ impl App {
             .env("REHUP_OUTPUT", self.volume())
             .env("REHUP_LISTEN", self.listen.to_string())
             .env("REHUP_LOG", self.level)
-            .env("REHUP_FAILPOINTS", self.folder.path().join("failpoints"));
+            .env("REHUP_FAILPOINTS", self.folder.path().join("failpoints"))
+            .envs(self.extra.iter().map(|(name, value)| (name, value)));
     }
 
     /// Runs a command to its end.
