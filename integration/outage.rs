@@ -21,7 +21,8 @@ use crate::{
 fn following(sources: &[(&str, String)]) -> App {
     let app = App::new();
     let list: Vec<_> = sources.iter().map(|(name, source)| format!("{name}: {source}")).collect();
-    let text: String = sources.iter().map(|(name, _)| format!("{{{{ {name}.n }}}}")).collect();
+    let texts = sources.iter().map(|(name, _)| format!("{{{{ {name}.n }}}}"));
+    let text = texts.collect::<Vec<_>>().concat();
     app.configure(format!(
         "sources: {{ {} }}\ntemplates: [{{ inline: \"{text}\", to: n }}]\nsettle: off\n",
         list.join(", ")

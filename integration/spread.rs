@@ -37,28 +37,27 @@ fn reboot(app: &App) {
     std::fs::write(journal, before).expect("a journal of before");
 }
 
-/// The most requests of one piece, and the mean.
-fn peak(requests: impl Iterator<Item = Instant>, begun: Instant) -> (usize, f64) {
+/// How many requests came in each piece of the time.
+fn pieces(requests: &[(Instant, String)], begun: Instant) -> [usize; PIECES] {
     let mut pieces = [0; PIECES];
-    for at in requests {
-        let after = at.checked_duration_since(begun);
-        let place = after.map(|after| after.as_secs_f64() / TIME.as_secs_f64());
-        if let Some(place) = place.filter(|place| *place < 1.0) {
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 9")]
-            let piece = (place * PIECES as f64) as usize;
-            pieces[piece] += 1;
+    let length = TIME.as_millis() / PIECES as u128;
+    for (at, _) in requests {
+        let Some(after) = at.checked_duration_since(begun) else { continue };
+        let piece = usize::try_from(after.as_millis() / length).unwrap_or(PIECES);
+        if let Some(count) = pieces.get_mut(piece) {
+            *count += 1;
         }
     }
-    eprintln!("requests in {TIME:?}: {pieces:?}");
-    let (most, all) = (pieces.iter().max().copied(), pieces.iter().sum::<usize>());
-    (most.unwrap_or(0), all as f64 / PIECES as f64)
+    pieces
 }
 
 async fn spread(proxy: &Proxy, begun: Instant) {
     within(TIME, "the time is over", async || (begun.elapsed() > TIME).then_some(())).await;
-    let (most, mean) = peak(proxy.requests().into_iter().map(|(at, _)| at), begun);
-    assert!(mean * PIECES as f64 >= INSTANCES as f64, "all have asked");
-    assert!(most as f64 <= 3.0 * mean, "{most} in one piece, {mean} in the mean");
+    let pieces = pieces(&proxy.requests(), begun);
+    let (most, all) = (pieces.into_iter().max().unwrap_or(0), pieces.iter().sum::<usize>());
+    eprintln!("requests in {TIME:?}: {pieces:?}");
+    assert!(all >= INSTANCES, "all have asked: {pieces:?}");
+    assert!(most * PIECES <= 3 * all, "three times the mean at most: {pieces:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -17,7 +17,7 @@ mod armed {
     fn order(point: &str) -> Option<String> {
         let text = std::fs::read_to_string(FILE.as_ref()?).ok()?;
         let said = text.lines().filter_map(|line| line.split_once(' '));
-        said.filter(|(name, _)| *name == point).map(|(_, order)| order.to_owned()).last()
+        said.filter(|(name, _)| *name == point).map(|(_, order)| order.to_owned()).next_back()
     }
 
     /// Whether to hang; panics if that is the order.

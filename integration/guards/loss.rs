@@ -91,7 +91,7 @@ async fn store() -> (Etcd, Box<Client>, String) {
 }
 
 fn listed(keys: std::ops::Range<usize>, value: &str) -> String {
-    keys.map(|key| format!("k{key:02}={value} ")).collect()
+    keys.map(|key| format!("k{key:02}={value} ")).collect::<Vec<_>>().concat()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
