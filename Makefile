@@ -44,6 +44,7 @@ fmt:
 # Also with one provider at a time, as somebody may build it.
 clippy: needs-build
 	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo clippy --locked --all-targets --features failpoints -- -D warnings
 	cargo clippy --locked --no-default-features --features consul -- -D warnings
 	cargo clippy --locked --no-default-features --features etcd -- -D warnings
 	cargo clippy --locked --no-default-features --features files -- -D warnings

@@ -16,6 +16,7 @@ use rehup::{
     generation::{BootTime, FileRecord, Generation, Visible},
     journal::{Entry, Journal, Outcome},
     publish::PublishError,
+    pulse::Pulses,
     reload::{Recorder, Reloader, Verdict},
     rendering::{Access, OutputPath},
     status::{Board, TargetStatus},
@@ -71,7 +72,8 @@ impl Run {
             metrics: Arc::default(),
         };
         let shutdown = CancellationToken::new();
-        tokio::spawn(reloader.run(shutdown.clone()));
+        let pulse = Pulses::default().task("target app");
+        tokio::spawn(reloader.run(shutdown.clone(), Arc::new(pulse)));
         Self { generations, board, verdicts, _repeat: repeat, shutdown }
     }
 

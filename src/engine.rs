@@ -1,9 +1,12 @@
 //! Everything that runs on an accepted configuration: the pipeline, a task for each source, a task
 //! for each target. Starts, changes and stops them; decides nothing about content.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{mpsc, watch},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -12,7 +15,7 @@ use crate::{
     config::{Config, source::Source},
     digest::Digest,
     flow::{Flow, SourceRules},
-    generation::Visible,
+    generation::{BootTime, Visible},
     guard::Guard,
     inbox::Inbox,
     journal::{Entry, Journal},
@@ -20,13 +23,19 @@ use crate::{
     metrics::Metrics,
     pipeline::{Command, Connections, Pipeline, Plan},
     publish::{Opened, PublishError, Volume},
-    pulse::Pulses,
+    pulse::{Pulse, Pulses},
     reload::{Reloader, Verdict},
     rollback::Rollback,
     source::Follower,
     status::{Board, GenerationStatus, SourceStatus, TargetStatus},
     tasks::{TaskEnded, Tasks},
 };
+
+/// Over how long first reads spread when nobody waits for them.
+const SPREAD: Duration = Duration::from_secs(30);
+
+/// A generation that has been visible for so long is not of this start: nobody waits for the next.
+const LONG_VISIBLE: Duration = Duration::from_secs(600);
 
 /// How many messages may wait between tasks; all are rare.
 const WAITING: usize = 16;
@@ -63,6 +72,8 @@ pub struct Engine {
     shared: Shared,
     config: Config,
     targets: Targets,
+    /// Sources are not read before then.
+    first: Instant,
     inbox: Arc<Inbox>,
     plans: mpsc::Sender<Plan>,
     verdicts: mpsc::Sender<Verdict>,
@@ -85,6 +96,7 @@ impl Engine {
         shutdown: CancellationToken,
     ) -> Result<Self, PublishError> {
         show_volume(&shared.board, &opened);
+        let first = first_read(opened.visible.as_ref(), targets);
         let (config, plan) = planned(accepted);
         let guard = Guard::new(opened.key.clone(), plan.guard.clone(), opened.memory.as_deref());
         // What is not as the manifest says does not count as rendered.
@@ -99,7 +111,7 @@ impl Engine {
         let journal = Arc::new(opened.journal.clone());
         let mut tasks = Tasks::new(shutdown, shared.pulses.clone());
         let key = opened.key.clone();
-        let wires = |pulse| Connections {
+        let wires = |pulse: Arc<Pulse>| Connections {
             inbox: Arc::clone(&inbox),
             plans: plan_receiver,
             commands,
@@ -108,7 +120,7 @@ impl Engine {
             rendered: rendered_sender,
             resyncs: shared.resyncs.clone(),
             accepted: shared.accepted.clone(),
-            volume: volume.clone(),
+            volume: volume.clone().asked_by(Arc::clone(&pulse)),
             key,
             board: shared.board.clone(),
             metrics: Arc::clone(&shared.metrics),
@@ -123,6 +135,7 @@ impl Engine {
             shared,
             config,
             targets,
+            first,
             inbox,
             plans,
             verdicts,
@@ -215,8 +228,9 @@ impl Engine {
             resync: self.shared.resyncs.bell(name),
             accepted: self.shared.accepted.bell(name),
             board: self.shared.board.clone(),
+            first: self.first,
         };
-        self.tasks.start_waiting(&source_task(name), |stop| follower.run(stop));
+        self.tasks.start(&source_task(name), |stop, pulse| follower.run(stop, pulse));
     }
 
     /// Starts the tasks of these targets; the debts of targets that are gone are dropped.
@@ -243,17 +257,34 @@ impl Engine {
         let name = target.name.clone();
         let status = TargetStatus::default();
         self.shared.board.update(|board| drop(board.targets.insert(name.clone(), status)));
-        let reloader = Reloader {
+        let reloader = |volume| Reloader {
             target,
             generations: self.generations.clone(),
-            volume: self.volume.clone(),
+            volume,
             journal,
             verdicts: self.verdicts.clone(),
             repeat: self.shared.repeats.bell(&name),
             board: self.shared.board.clone(),
             metrics: Arc::clone(&self.shared.metrics),
         };
-        self.tasks.start_waiting(&target_task(&name), |stop| reloader.run(stop));
+        let volume = self.volume.clone();
+        self.tasks.start(&target_task(&name), |stop, pulse| {
+            reloader(volume.asked_by(Arc::clone(&pulse))).run(stop, pulse)
+        });
+    }
+}
+
+/// When sources may be read first. At once, as a rule. But after a node's or a cluster's restart
+/// many instances start together, each with what it published long ago: they spread, so that the
+/// stores are not asked by all of them at the same moment.
+fn first_read(visible: Option<&Visible>, targets: Targets) -> Instant {
+    let now = Instant::now();
+    let age = visible.map(|visible| visible.flipped.as_ref().and_then(BootTime::elapsed));
+    match age {
+        Some(age) if targets == Targets::Told && age.is_none_or(|age| age > LONG_VISIBLE) => {
+            now + SPREAD.mul_f64(fastrand::f64())
+        }
+        _ => now,
     }
 }
 

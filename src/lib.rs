@@ -32,6 +32,7 @@ pub mod status;
 pub mod metrics;
 pub mod admin;
 pub mod pulse;
+mod failpoint;
 pub mod bells;
 pub mod backoff;
 pub mod command;

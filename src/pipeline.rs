@@ -12,6 +12,7 @@ use crate::{
     backoff::Backoff,
     chain::chain,
     digest::Digest,
+    failpoint,
     flow::Flow,
     generation::{Generation, Visible},
     journal::Journal,
@@ -27,7 +28,7 @@ mod wires;
 
 pub use wires::{Command, Connections, Plan};
 
-/// How often the pipeline says that it is alive, and looks after the volume.
+/// How often the pipeline looks after the volume.
 const TICK: Duration = Duration::from_secs(15);
 
 /// How long after a flip old generations are collected: the volume's thread has the reload's journal
@@ -98,7 +99,9 @@ impl Pipeline {
     /// Follows until `shutdown`. A flip in flight is finished.
     pub async fn run(mut self, shutdown: CancellationToken) {
         loop {
-            match self.event(&shutdown).await {
+            let event = self.event(&shutdown).await;
+            failpoint::pass("pipeline").await;
+            match event {
                 Event::Shutdown => return,
                 Event::Arrival => self.take_arrivals(),
                 Event::Plan(plan) => {
@@ -129,20 +132,22 @@ impl Pipeline {
     }
 
     async fn event(&mut self, shutdown: &CancellationToken) -> Event {
-        self.wires.pulse.beat();
-        let due = self.flow.due();
+        let (due, collect_at) = (self.flow.due(), self.collect_at);
         let wires = &mut self.wires;
-        tokio::select! {
-            biased;
-            () = shutdown.cancelled() => Event::Shutdown,
-            Some(plan) = wires.plans.recv() => Event::Plan(Box::new(plan)),
-            Some(command) = wires.commands.recv() => Event::Command(command),
-            Some(verdict) = wires.verdicts.recv() => Event::Verdict(verdict),
-            () = wires.inbox.arrival() => Event::Arrival,
-            () = sleep_until(due) => Event::Due,
-            () = sleep_until(self.collect_at) => Event::Collect,
-            () = tokio::time::sleep(TICK) => Event::Tick,
-        }
+        let event = async {
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled() => Event::Shutdown,
+                Some(plan) = wires.plans.recv() => Event::Plan(Box::new(plan)),
+                Some(command) = wires.commands.recv() => Event::Command(command),
+                Some(verdict) = wires.verdicts.recv() => Event::Verdict(verdict),
+                () = wires.inbox.arrival() => Event::Arrival,
+                () = sleep_until(due) => Event::Due,
+                () = sleep_until(collect_at) => Event::Collect,
+                () = tokio::time::sleep(TICK) => Event::Tick,
+            }
+        };
+        wires.pulse.wait(event).await
     }
 
     fn reconfigure(&mut self) {
@@ -157,6 +162,8 @@ impl Pipeline {
             let judgement = self.flow.take(&source, seen, now);
             self.show_judgement(&source, &judgement);
         }
+        // Only now: what was looked at is in `behind_since` or held, or changes nothing.
+        self.wires.board.update(|status| status.unseen_since = None);
         self.show_behind(now);
     }
 

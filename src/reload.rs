@@ -15,9 +15,11 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     config::shape::{self, OnReject},
     digest::Digest,
+    failpoint,
     generation::{Generation, Visible},
     journal::{Attempt, Entry, Journal, Outcome, Settled},
     publish::{PublishError, Volume},
+    pulse::Pulse,
     status::Board,
 };
 
@@ -92,6 +94,14 @@ struct Debt {
     since: Instant,
 }
 
+/// What woke a target's task.
+enum Event {
+    Generation,
+    Repeat,
+    Due,
+    Shutdown,
+}
+
 /// What changes from reload to reload.
 struct Course {
     teller: Teller,
@@ -114,14 +124,14 @@ impl Reloader {
 impl<R: Recorder> Reloader<R> {
     /// Follows generations and settles what is owed, until `shutdown`; then starts no reload and
     /// returns within a second.
-    pub async fn run(mut self, shutdown: CancellationToken) {
+    pub async fn run(mut self, shutdown: CancellationToken, pulse: Arc<Pulse>) {
         let compiled = Matcher::new(self.target.only.as_deref()).map_err(|e| e.to_string());
         let compiled = compiled.and_then(|m| Teller::new(self.target.clone()).map(|t| (m, t)));
         let (files, teller) = match compiled {
             Ok(compiled) => compiled,
             Err(error) => {
                 tracing::error!(target = self.target.name, %error, "the target is set up wrong");
-                return shutdown.cancelled().await;
+                return pulse.wait(shutdown.cancelled()).await;
             }
         };
         let pace = Pace::new(self.target.tries, self.target.min_interval);
@@ -130,17 +140,27 @@ impl<R: Recorder> Reloader<R> {
         while !shutdown.is_cancelled() {
             self.assess(&mut course);
             let due = course.debt.is_some().then(|| course.pace.due(Instant::now()));
-            tokio::select! {
-                biased;
-                () = shutdown.cancelled() => return,
-                changed = self.generations.changed() => {
-                    if changed.is_err() {
-                        return shutdown.cancelled().await;
-                    }
-                }
-                Ok(()) = self.repeat.changed() => self.again(&mut course).await,
-                () = until(due) => self.attempt(&mut course, &shutdown).await,
+            match pulse.wait(self.event(due, &shutdown)).await {
+                Event::Shutdown => return,
+                Event::Generation => {}
+                Event::Repeat => self.again(&mut course).await,
+                Event::Due => self.attempt(&mut course, &shutdown, &pulse).await,
             }
+        }
+    }
+
+    async fn event(&mut self, due: Option<Instant>, shutdown: &CancellationToken) -> Event {
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled() => Event::Shutdown,
+            changed = self.generations.changed() => {
+                if changed.is_err() {
+                    shutdown.cancelled().await;
+                }
+                Event::Generation
+            }
+            Ok(()) = self.repeat.changed() => Event::Repeat,
+            () = until(due) => Event::Due,
         }
     }
 
@@ -189,7 +209,8 @@ impl<R: Recorder> Reloader<R> {
     }
 
     /// One look and, if the target can be told, one attempt.
-    async fn attempt(&mut self, course: &mut Course, shutdown: &CancellationToken) {
+    async fn attempt(&mut self, course: &mut Course, shutdown: &CancellationToken, pulse: &Pulse) {
+        failpoint::pass("target").await;
         let Some(Debt { visible, digest, .. }) = &course.debt else { return };
         let (visible, digest) = (Arc::clone(visible), *digest);
         let started = Instant::now();
@@ -219,13 +240,20 @@ impl<R: Recorder> Reloader<R> {
         let mut changed = visible.generation.changed_from(course.told.as_ref());
         changed.retain(|path| course.files.matches(path));
         let act = course.teller.act(number, &changed);
-        let Some(told) = last_call(act, shutdown).await else { return };
-        let report = tokio::select! {
-            biased;
-            () = shutdown.cancelled(), if self.target.verify.is_some() => return,
-            report = course.teller.confirm(told, before.as_ref()) => report,
-            () = superseded(&mut self.generations, &course.files, digest) => return,
+        let deadline = self.target.http.as_ref().map_or(self.target.timeout, |http| http.timeout);
+        let told = pulse.within(deadline, last_call(act, shutdown)).await;
+        let Some(told) = told else { return };
+        let verifies = self.target.verify.is_some();
+        let deadline = self.target.verify.as_ref().map_or(Duration::ZERO, |verify| verify.timeout);
+        let confirmed = async {
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled(), if verifies => None,
+                report = course.teller.confirm(told, before.as_ref()) => Some(report),
+                () = superseded(&mut self.generations, &course.files, digest) => None,
+            }
         };
+        let Some(report) = pulse.within(deadline, confirmed).await else { return };
         self.finish(course, report, true, started).await;
     }
 

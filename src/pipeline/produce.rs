@@ -10,6 +10,7 @@ use crate::{
     chain::chain,
     check,
     digest::{Digest, DigestBuilder},
+    failpoint,
     flow::{Decision, Due},
     publish::Staged,
     rendering::Rendering,
@@ -39,7 +40,10 @@ impl Pipeline {
         let decision = self.flow.decide(&digest);
         self.end_quarantine(&digest).await;
         match decision {
-            Decision::Same => self.found_same().await,
+            Decision::Same => {
+                self.wires.metrics.noop_render();
+                self.found_same().await;
+            }
             Decision::Refused => {}
             Decision::Quarantined => self.show_quarantined(),
             Decision::Publish => self.publish(due, rendering, shutdown).await,
@@ -62,11 +66,15 @@ impl Pipeline {
         self.mark(Some(inputs)).await;
         let mut templates = std::mem::take(&mut self.plan.templates);
         let view = due.view.clone();
+        let pulse = self.wires.pulse.helper("render");
         let work = tokio::task::spawn_blocking(move || {
+            let _pulse = pulse;
+            failpoint::pass_thread("render");
             let rendering = templates.render(&view);
             (templates, rendering)
         });
-        let (templates, rendering) = work.await.expect("a panic ends the process");
+        let (templates, rendering) =
+            self.wires.pulse.wait(work).await.expect("a panic ends the process");
         self.wires.metrics.rendered(templates.rendered());
         self.plan.templates = templates;
         self.mark(None).await;
@@ -120,15 +128,20 @@ impl Pipeline {
         }
         let checks = Arc::clone(&self.plan.checks);
         let may_give_up = !std::mem::take(&mut self.gave_up);
-        let verdict = tokio::select! {
-            biased;
-            () = shutdown.cancelled() => return Answer::Newer,
-            verdict = check::run(&checks, &staged.dir, rendering) => verdict,
-            () = self.newer_view(), if may_give_up => {
-                self.gave_up = true;
-                return Answer::Newer;
+        let (pulse, deadline) =
+            (Arc::clone(&self.wires.pulse), checks.iter().map(|check| check.timeout).sum());
+        let verdict = async {
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled() => None,
+                verdict = check::run(&checks, &staged.dir, rendering) => Some(verdict),
+                () = self.newer_view(), if may_give_up => {
+                    self.gave_up = true;
+                    None
+                }
             }
         };
+        let Some(verdict) = pulse.within(deadline, verdict).await else { return Answer::Newer };
         match verdict {
             Ok(skipped) => {
                 for check in skipped {

@@ -88,5 +88,5 @@ pub struct Connections {
     /// Where it is counted.
     pub metrics: Arc<Metrics>,
     /// How it says that it is alive.
-    pub pulse: Pulse,
+    pub pulse: Arc<Pulse>,
 }

@@ -92,7 +92,7 @@ impl Teller {
 
     /// Finds the process, or checks that the one that is held still is the one.
     fn hold(&mut self) -> Result<Stat, Report> {
-        let Some(finder) = &self.finder else {
+        let Some(finder) = &mut self.finder else {
             return Err(Report::new(Class::Unfit, "no process is configured"));
         };
         let now = Instant::now();
