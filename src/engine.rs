@@ -19,13 +19,14 @@ use crate::{
     load::Accepted,
     metrics::Metrics,
     pipeline::{Command, Connections, Pipeline, Plan},
-    publish::{Opened, PublishError, Volume},
+    publish::{Opened, PublishError},
     pulse::Pulses,
     reload::{Reloader, Verdict},
     rollback::Rollback,
     source::Follower,
     status::{Board, GenerationStatus, SourceStatus, TargetStatus},
     tasks::{TaskEnded, Tasks},
+    world::{Recorder, World},
 };
 
 /// How many messages may wait between tasks; all are rare.
@@ -56,7 +57,7 @@ pub enum Targets {
 }
 
 /// The running tasks of one configuration.
-pub struct Engine {
+pub struct Engine<W> {
     tasks: Tasks,
     shared: Shared,
     config: Config,
@@ -66,16 +67,16 @@ pub struct Engine {
     verdicts: mpsc::Sender<Verdict>,
     generations: watch::Receiver<Option<Arc<Visible>>>,
     rendered: watch::Receiver<u64>,
-    volume: Volume,
+    world: W,
     /// The journal as it was last written or read here.
     journal: Arc<Journal>,
 }
 
-impl Engine {
+impl<W: World> Engine<W> {
     /// Starts all tasks on what the volume held.
     pub async fn start(
         accepted: Accepted,
-        volume: Volume,
+        world: W,
         opened: Opened,
         targets: Targets,
         shared: Shared,
@@ -105,7 +106,7 @@ impl Engine {
             generations: generation_sender,
             rendered: rendered_sender,
             resyncs: shared.resyncs.clone(),
-            volume: volume.clone(),
+            world: world.clone(),
             key,
             board: shared.board.clone(),
             metrics: Arc::clone(&shared.metrics),
@@ -125,7 +126,7 @@ impl Engine {
             verdicts,
             generations,
             rendered,
-            volume,
+            world,
             journal,
         };
         for (name, source) in engine.config.sources.clone() {
@@ -211,7 +212,8 @@ impl Engine {
             resync: self.shared.resyncs.bell(name),
             board: self.shared.board.clone(),
         };
-        self.tasks.start_waiting(&source_task(name), |stop| follower.run(stop));
+        let provider = self.world.provider(&follower.source);
+        self.tasks.start_waiting(&source_task(name), |stop| follower.run(provider, stop));
     }
 
     /// Starts the tasks of these targets; the debts of targets that are gone are dropped.
@@ -220,7 +222,7 @@ impl Engine {
             return Ok(());
         }
         let all = self.config.targets.iter().map(|target| target.name.clone()).collect();
-        match self.volume.record(Entry::Targets(all)).await {
+        match self.world.volume().record(Entry::Targets(all)).await {
             Ok(journal) => self.journal = journal,
             Err(error @ PublishError::Gone) => return Err(error),
             // A full volume must not keep targets from being told; the next write carries it.
@@ -241,14 +243,15 @@ impl Engine {
         let reloader = Reloader {
             target,
             generations: self.generations.clone(),
-            volume: self.volume.clone(),
+            volume: self.world.volume().clone(),
             journal,
             verdicts: self.verdicts.clone(),
             repeat: self.shared.repeats.bell(&name),
             board: self.shared.board.clone(),
             metrics: Arc::clone(&self.shared.metrics),
         };
-        self.tasks.start_waiting(&target_task(&name), |stop| reloader.run(stop));
+        let teller = self.world.teller(&reloader.target);
+        self.tasks.start_waiting(&target_task(&name), |stop| reloader.run(teller, stop));
     }
 }
 

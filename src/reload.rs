@@ -1,7 +1,8 @@
 //! Reload: tells one target about the newest generation, until that is settled.
 //!
 //! Owns what is owed, the three ways to reload, verification and outcomes. Only this module
-//! touches a target. Must not write the volume (the journal goes through a [`Recorder`]) and
+//! touches a target. Must not write the volume (the journal goes through a
+//! [`Recorder`]) and
 //! must not decide a rollback (a [`Verdict`] goes to the pipeline).
 
 use std::{future::Future, sync::Arc, time::Duration};
@@ -17,8 +18,9 @@ use crate::{
     digest::Digest,
     generation::{Generation, Visible},
     journal::{Attempt, Entry, Journal, Outcome, Settled},
-    publish::{PublishError, Volume},
+    publish::Volume,
     status::Board,
+    world::Recorder,
 };
 
 mod attempt;
@@ -27,12 +29,15 @@ mod http;
 pub mod matcher;
 mod process;
 mod signal;
+mod tell;
 mod teller;
 mod verify;
 
-use attempt::{Class, Pace, Report};
+use attempt::Pace;
+pub use attempt::{Class, Report};
 use matcher::Matcher;
-use teller::{Look, Teller};
+pub use tell::{Look, Tell};
+pub use teller::Teller;
 
 /// How long a call in flight may go on after a shutdown.
 const LAST_CALL: Duration = Duration::from_secs(1);
@@ -48,21 +53,6 @@ pub struct Verdict {
     pub generation: u64,
     /// Its rendering digest.
     pub rendering: Digest,
-}
-
-/// Where the journal is written.
-pub trait Recorder: Send {
-    /// Writes one change; returns when it is durable, with the new record.
-    fn record(
-        &self,
-        entry: Entry,
-    ) -> impl Future<Output = Result<Arc<Journal>, PublishError>> + Send;
-}
-
-impl Recorder for Volume {
-    async fn record(&self, entry: Entry) -> Result<Arc<Journal>, PublishError> {
-        Self::record(self, entry).await
-    }
 }
 
 /// Everything one target's task needs.
@@ -93,8 +83,8 @@ struct Debt {
 }
 
 /// What changes from reload to reload.
-struct Course {
-    teller: Teller,
+struct Course<T> {
+    teller: T,
     files: Matcher,
     pace: Pace,
     debt: Option<Debt>,
@@ -114,9 +104,9 @@ impl Reloader {
 impl<R: Recorder> Reloader<R> {
     /// Follows generations and settles what is owed, until `shutdown`; then starts no reload and
     /// returns within a second.
-    pub async fn run(mut self, shutdown: CancellationToken) {
+    pub async fn run<T: Tell>(mut self, teller: Result<T, String>, shutdown: CancellationToken) {
         let compiled = Matcher::new(self.target.only.as_deref()).map_err(|e| e.to_string());
-        let compiled = compiled.and_then(|m| Teller::new(self.target.clone()).map(|t| (m, t)));
+        let compiled = compiled.and_then(|matcher| Ok((matcher, teller?)));
         let (files, teller) = match compiled {
             Ok(compiled) => compiled,
             Err(error) => {
@@ -145,7 +135,7 @@ impl<R: Recorder> Reloader<R> {
     }
 
     /// Compares the newest generation with what was settled last.
-    fn assess(&mut self, course: &mut Course) {
+    fn assess<T>(&mut self, course: &mut Course<T>) {
         let newest = self.generations.borrow_and_update().clone();
         let settled = self.journal.targets.get(&self.target.name).and_then(|t| t.settled.as_ref());
         let owed = newest.and_then(|visible| {
@@ -168,7 +158,7 @@ impl<R: Recorder> Reloader<R> {
         }
     }
 
-    async fn again(&mut self, course: &mut Course) {
+    async fn again<T>(&mut self, course: &mut Course<T>) {
         course.repeat = true;
         self.record(Entry::Repeat(self.target.name.clone())).await;
     }
@@ -189,7 +179,7 @@ impl<R: Recorder> Reloader<R> {
     }
 
     /// One look and, if the target can be told, one attempt.
-    async fn attempt(&mut self, course: &mut Course, shutdown: &CancellationToken) {
+    async fn attempt<T: Tell>(&mut self, course: &mut Course<T>, shutdown: &CancellationToken) {
         let Some(Debt { visible, digest, .. }) = &course.debt else { return };
         let (visible, digest) = (Arc::clone(visible), *digest);
         let started = Instant::now();
@@ -230,7 +220,13 @@ impl<R: Recorder> Reloader<R> {
     }
 
     /// Notes an end, and settles the reload if it is one that settles.
-    async fn finish(&mut self, course: &mut Course, report: Report, tried: bool, from: Instant) {
+    async fn finish<T>(
+        &mut self,
+        course: &mut Course<T>,
+        report: Report,
+        tried: bool,
+        from: Instant,
+    ) {
         let Some(debt) = &course.debt else { return };
         let generation = debt.visible.generation.number;
         let (digest, rendering) = (debt.digest, debt.visible.generation.rendering);
@@ -273,7 +269,7 @@ impl<R: Recorder> Reloader<R> {
     }
 
     /// Loud once, then quiet until the reason is another; a mere look counts only when loud.
-    fn complain(&self, course: &mut Course, report: &Report, outcome: Outcome, tried: bool) {
+    fn complain<T>(&self, course: &mut Course<T>, report: &Report, outcome: Outcome, tried: bool) {
         let Some(debt) = &course.debt else { return };
         let generation = debt.visible.generation.number;
         let news = course.complaint.as_ref() != Some(&report.detail);

@@ -8,7 +8,10 @@ mod outage;
 use std::{sync::Arc, time::Duration};
 
 use futures_util::StreamExt;
-use providers::{Entries, ErrorKind, Provider, ProviderError, Revision, Snapshot, Update, Updates};
+use providers::{
+    Entries, ErrorKind, Provider, ProviderError, Revision, Snapshot, Update, Updates,
+    settings::NotBuilt,
+};
 use tokio::{
     sync::watch,
     time::{Instant, sleep_until, timeout_at},
@@ -44,10 +47,14 @@ pub struct Follower {
 }
 
 impl Follower {
-    /// Follows the source until `shutdown`.
-    pub async fn run(self, shutdown: CancellationToken) {
+    /// Follows the source, as its provider gives it, until `shutdown`.
+    pub async fn run(
+        self,
+        provider: Result<Box<dyn Provider>, NotBuilt>,
+        shutdown: CancellationToken,
+    ) {
         self.board.source(&self.name, |status| status.provider = self.source.provider.provider());
-        match self.source.provider.open() {
+        match provider {
             Ok(provider) => {
                 let follow = self.follow(provider.as_ref());
                 // Every await of a follower may be left.
@@ -69,6 +76,7 @@ impl Follower {
         let mut due = self.next_resync();
         loop {
             let reason = tokio::select! {
+                biased;
                 () = self.drive(&mut stream, &mut following) => "silent",
                 () = asked(&mut resync) => "asked",
                 () = sleep_until(due) => "interval",

@@ -12,7 +12,6 @@ use crate::{
     generation::Visible,
     inbox::Inbox,
     metrics::Metrics,
-    publish::Volume,
     pulse::Pulse,
     reload::Verdict,
     rollback::Rollback,
@@ -62,7 +61,7 @@ pub enum Command {
 }
 
 /// What the pipeline is connected to.
-pub struct Connections {
+pub struct Connections<W> {
     /// The newest snapshots.
     pub inbox: Arc<Inbox>,
     /// Accepted configurations.
@@ -77,8 +76,8 @@ pub struct Connections {
     pub rendered: watch::Sender<u64>,
     /// How sources are asked for a full read.
     pub resyncs: Bells,
-    /// The volume.
-    pub volume: Volume,
+    /// What is outside: the volume, checkers, the place for long work.
+    pub world: W,
     /// The volume's key.
     pub key: DigestKey,
     /// Where all this is shown.
