@@ -14,6 +14,7 @@ mod operator;
 mod publish;
 mod readme;
 mod real;
+mod simulation;
 mod targets;
 mod tidy;
 mod support;

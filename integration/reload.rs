@@ -16,9 +16,10 @@ use rehup::{
     generation::{BootTime, FileRecord, Generation, Visible},
     journal::{Entry, Journal, Outcome},
     publish::PublishError,
-    reload::{Recorder, Reloader, Verdict},
+    reload::{Reloader, Teller, Verdict},
     rendering::{Access, OutputPath},
     status::{Board, TargetStatus},
+    world::Recorder,
 };
 use serde_json::json;
 use tokio::sync::{mpsc, watch};
@@ -71,7 +72,8 @@ impl Run {
             metrics: Arc::default(),
         };
         let shutdown = CancellationToken::new();
-        tokio::spawn(reloader.run(shutdown.clone()));
+        let teller = Teller::new(reloader.target.clone());
+        tokio::spawn(reloader.run(teller, shutdown.clone()));
         Self { generations, board, verdicts, _repeat: repeat, shutdown }
     }
 

@@ -1,0 +1,181 @@
+//! The promises about time and about what is said, checked after every step and at the end.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use rehup::{journal::Outcome, status::FRESH_FOR};
+use tokio::time::Instant;
+
+use super::{life::Life, process::CHECK, promises::Promises, reader, store::text, target, volume};
+
+/// A stream that says nothing is opened again after this.
+const SILENT: Duration = Duration::from_secs(120);
+/// The longest back-off.
+const CAP: Duration = Duration::from_secs(30);
+/// The longest wait that a store may ask for.
+const ASKED_WAIT: Duration = Duration::from_secs(60);
+/// A target that is set up wrong is asked again after this.
+const BARRED: Duration = Duration::from_secs(30);
+/// How long a debt may go unseen: the way of an announcement.
+const UNSEEN: Duration = Duration::from_secs(2);
+
+/// What the looks before remember.
+#[derive(Default)]
+pub struct Vigil {
+    unseen: BTreeMap<String, Instant>,
+}
+
+impl Vigil {
+    /// Another process, or another configuration.
+    pub fn forget(&mut self) {
+        self.unseen.clear();
+    }
+
+    /// One look at everything.
+    pub fn look(life: &mut Life) {
+        life.ledger.count("steps");
+        if life.process.is_none() {
+            return;
+        }
+        Self::says_what_is_visible(life);
+        Self::says_when_it_is_stale(life);
+        Self::owes_what_is_not_settled(life);
+        Self::asks_with_measure(life);
+    }
+
+    /// A visible generation keeps us ready.
+    fn says_what_is_visible(life: &Life) {
+        let Some(process) = &life.process else { return };
+        let visible = life.site().disk.visible.as_ref().map(|(whole, _)| whole.generation.number);
+        let told = process.status().generation.map(|generation| generation.number);
+        // The flip is told a moment after it happened.
+        let holds = told == visible || (told < visible && told.is_some() == visible.is_some());
+        let first = told.is_none() && visible == Some(1);
+        life.ledger.promise("readiness", holds || first, || {
+            format!("{visible:?} is visible, {told:?} is told")
+        });
+        let silent = process.shared.pulses.silent(Instant::now());
+        life.ledger.promise("liveness", silent.is_empty(), || format!("{silent:?} are silent"));
+    }
+
+    /// How long the volume may differ from what a source holds before that is said.
+    pub fn stale_bound(life: &Life) -> Duration {
+        FRESH_FOR + Self::way(life)
+    }
+
+    /// From an answer to a flip, when nothing fails.
+    pub fn way(life: &Life) -> Duration {
+        let checks = if life.setup.checks { CHECK * 2 } else { Duration::ZERO };
+        reader::SLOWEST + life.setup.longest_settle() + checks + volume::SLOWEST * 12
+    }
+
+    fn says_when_it_is_stale(life: &Life) {
+        let Some(process) = &life.process else { return };
+        let now = Instant::now();
+        let bound = Self::stale_bound(life);
+        let site = life.site();
+        let Some((visible, _)) = &site.disk.visible else { return };
+        let shown = Promises::shown(&visible.files);
+        drop(site);
+        let status = process.status();
+        let stale = !status.stale(now).is_empty();
+        if shown.version != life.setup.version {
+            life.ledger.promise("I2", stale || now - life.edited <= bound, || {
+                format!("the edit of {:?} ago is not visible", now - life.edited)
+            });
+            return;
+        }
+        for name in &life.setup.sources {
+            let content = shown.sources.get(name).cloned().unwrap_or_default();
+            let state = life.outside.stores[name].state();
+            let until = state.known.get(&text(&content)).and_then(|known| known.until);
+            let lied = state.lied.is_some_and(|at| now - at < life.setup.resync * 2 + bound);
+            let Some(until) = until.filter(|_| !lied) else { continue };
+            life.ledger.promise("I2", stale || now - until <= bound, || {
+                format!("{name} holds something else since {:?}, and nothing is said", now - until)
+            });
+        }
+    }
+
+    /// What a target has not settled is owed, and that is said.
+    fn owes_what_is_not_settled(life: &mut Life) {
+        let Some(process) = &life.process else { return };
+        let (now, status) = (Instant::now(), process.status());
+        let site = life.site();
+        let visible = site.disk.visible.as_ref().map(|(whole, _)| whole.generation.clone());
+        let journal = site.disk.known.clone();
+        drop(site);
+        for name in life.setup.targets.clone() {
+            let files = life.setup.files_of(&name);
+            let digest = visible.as_ref().and_then(|it| it.digest_of(|path| files.matches(path)));
+            let settled = journal.targets.get(&name).and_then(|target| target.settled.as_ref());
+            let owed = digest.is_some() && settled.map(|settled| settled.digest) != digest;
+            let said = status.targets.get(&name).is_some_and(|it| it.owed_since.is_some());
+            if !owed || said {
+                life.vigil.unseen.remove(&name);
+                continue;
+            }
+            let since = *life.vigil.unseen.entry(name.clone()).or_insert(now);
+            life.ledger.promise("I8", now - since <= UNSEEN, || {
+                format!("{name} has not settled what is visible, and nothing is owed")
+            });
+        }
+    }
+
+    /// Attempts at a store are bounded, whatever it does.
+    fn asks_with_measure(life: &Life) {
+        let now = Instant::now();
+        let window = Duration::from_secs(600);
+        for (name, store) in &life.outside.stores {
+            let mut state = store.state();
+            let state = &mut *state;
+            for times in [&mut state.opens, &mut state.failures] {
+                while times.front().is_some_and(|at| now - *at > window) {
+                    times.pop_front();
+                }
+            }
+            let (opens, failures) = (state.opens.len(), state.failures.len());
+            life.ledger.promise("I9", opens <= 200 && failures <= 600, || {
+                format!("{name} was opened {opens} times and failed {failures} times in 10 min")
+            });
+        }
+    }
+
+    /// Within which time after the healing the volume must be the rendering of every store.
+    pub fn converges_within(life: &Life) -> Duration {
+        let lied = life.outside.stores.values().any(|store| store.state().lied.is_some());
+        let reread = if lied { life.setup.resync.mul_f64(1.2) } else { Duration::ZERO };
+        let heard = (SILENT + CAP).max(ASKED_WAIT + reader::DEADLINE).max(reread);
+        heard + reader::SLOWEST + CAP + Self::way(life)
+    }
+
+    /// Within which time after that every target must have settled it.
+    pub fn settles_within(life: &Life) -> Duration {
+        let waits = life.setup.min_interval + life.setup.splay + BARRED + target::DEADLINE;
+        waits + (target::SLOWEST * 3 + volume::SLOWEST * 4) * 3
+    }
+
+    /// The volume is the rendering of what every store holds, and nothing says otherwise.
+    pub fn is_converged(life: &Life) -> bool {
+        let contents = life.outside.stores.iter();
+        let contents = contents.map(|(name, store)| (name.clone(), store.state().content.clone()));
+        let expected = life.setup.render(&contents.collect());
+        let visible = life.site().disk.visible.as_ref().map(|(whole, _)| whole.files.clone());
+        let Some(process) = &life.process else { return false };
+        visible == expected && process.status().stale(Instant::now()).is_empty()
+    }
+
+    /// Every target has loaded what is visible and settled it.
+    pub fn is_settled(life: &Life) -> bool {
+        let Some(process) = &life.process else { return false };
+        let status = process.status();
+        let visible = life.site().disk.visible.as_ref().map(|(whole, _)| whole.generation.clone());
+        life.setup.targets.iter().all(|name| {
+            let files = life.setup.files_of(name);
+            let digest = visible.as_ref().and_then(|it| it.digest_of(|path| files.matches(path)));
+            let target = &status.targets[name];
+            let good = matches!(target.outcome, Some(Outcome::Confirmed | Outcome::Unknown));
+            let loaded = life.outside.targets[name].state().loaded;
+            good && target.owed_since.is_none() && loaded == digest
+        })
+    }
+}
