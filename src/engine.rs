@@ -26,7 +26,7 @@ use crate::{
     source::Follower,
     status::{Board, GenerationStatus, SourceStatus, TargetStatus},
     tasks::{TaskEnded, Tasks},
-    world::{Recorder, World},
+    world::{Publisher, Recorder, World},
 };
 
 /// How many messages may wait between tasks; all are rare.
@@ -225,8 +225,12 @@ impl<W: World> Engine<W> {
         match self.world.volume().record(Entry::Targets(all)).await {
             Ok(journal) => self.journal = journal,
             Err(error @ PublishError::Gone) => return Err(error),
-            // A full volume must not keep targets from being told; the next write carries it.
-            Err(error) => tracing::warn!(error = chain(&error), "the journal cannot be written"),
+            // A full volume must not keep targets from being told; the next write carries it. What
+            // they have settled since is in the record that the volume holds, not in ours.
+            Err(error) => {
+                tracing::warn!(error = chain(&error), "the journal cannot be written");
+                self.journal = self.world.volume().journal().await?;
+            }
         }
         for target in self.config.targets.clone() {
             if names.contains(&target.name) {

@@ -163,15 +163,17 @@ impl<R: Recorder> Reloader<R> {
         self.record(Entry::Repeat(self.target.name.clone())).await;
     }
 
-    /// Writes one change; false if the volume refused, after a pause.
+    /// Writes one change; false if the volume refused, after a pause. The change holds all the same:
+    /// the volume has it in memory, and only this task changes its target's record.
     async fn record(&mut self, entry: Entry) -> bool {
-        match self.volume.record(entry).await {
+        match self.volume.record(entry.clone()).await {
             Ok(journal) => {
                 self.journal = journal;
                 true
             }
             Err(error) => {
                 tracing::error!(target = self.target.name, %error, "cannot write the journal");
+                Arc::make_mut(&mut self.journal).apply(entry);
                 sleep(RECORD_AGAIN).await;
                 false
             }
@@ -239,7 +241,7 @@ impl<R: Recorder> Reloader<R> {
         while !self.record(Entry::Settled(self.target.name.clone(), settled.clone())).await {
             // Told, but not written down: a newer generation must not wait for a broken volume.
             if self.generations.has_changed().unwrap_or(true) {
-                return;
+                break;
             }
         }
         tracing::info!(

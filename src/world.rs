@@ -90,6 +90,9 @@ pub trait Publisher: Recorder + Clone + 'static {
         protect: BTreeSet<u64>,
     ) -> impl Future<Output = Result<Vec<Generation>, PublishError>> + Send;
 
+    /// As [`Volume::journal`].
+    fn journal(&self) -> impl Future<Output = Result<Arc<Journal>, PublishError>> + Send;
+
     /// As [`Volume::remember`].
     fn remember(&self, memory: Vec<u8>) -> impl Future<Output = Result<(), PublishError>> + Send;
 
@@ -176,6 +179,10 @@ impl Publisher for Volume {
 
     async fn collect(&self, protect: BTreeSet<u64>) -> Result<Vec<Generation>, PublishError> {
         Self::collect(self, protect).await
+    }
+
+    async fn journal(&self) -> Result<Arc<Journal>, PublishError> {
+        Self::journal(self).await
     }
 
     async fn remember(&self, memory: Vec<u8>) -> Result<(), PublishError> {

@@ -7,7 +7,6 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
     sync::Arc,
-    time::Duration,
 };
 
 use bytes::Bytes;
@@ -245,13 +244,6 @@ impl Disk {
     pub fn mark(&mut self, digest: Option<Digest>) {
         let same = self.inputs.filter(|inputs| Some(inputs.digest) == digest);
         self.inputs = digest.map(|digest| same.unwrap_or(Inputs { digest, ended: 0 }));
-    }
-
-    /// How long ago the visible generation was flipped; none without one, or in another boot.
-    pub fn flipped_ago(&self) -> Option<Duration> {
-        let (_, flipped) = self.visible.as_ref()?;
-        let now = self.now();
-        (flipped.boot_id == now.boot_id).then(|| now.since_boot.saturating_sub(flipped.since_boot))
     }
 }
 

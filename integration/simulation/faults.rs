@@ -41,8 +41,7 @@ impl Life {
                 let time = self.chance.millis(1000, 3 * 3600 * 1000);
                 self.ledger.note("suspend", format_args!("{time:?}"));
                 tokio::time::advance(time).await;
-                // Everybody wakes before anybody is asked.
-                tokio::time::sleep(Duration::from_millis(1)).await;
+                self.woke = tokio::time::Instant::now();
             }
         }
     }

@@ -46,6 +46,8 @@ pub struct Life {
     pub setup: Setup,
     /// When the configuration was edited last.
     pub edited: Instant,
+    /// When everybody was awake again after the last suspension.
+    pub woke: Instant,
     pub process: Option<Process>,
     pub vigil: Vigil,
     ended: Arc<Notify>,
@@ -96,6 +98,7 @@ impl Life {
             promises,
             setup,
             edited: Instant::now(),
+            woke: Instant::now(),
             process: None,
             vigil: Vigil::default(),
             ended: Arc::new(Notify::new()),

@@ -13,7 +13,7 @@ use super::{
     disk::{Disk, Files, Whole},
     ledger::Ledger,
     setup::Setup,
-    store::{Content, Store, text},
+    store::{Content, Known, Store, text},
 };
 
 /// The least time before a second read may confirm a loss.
@@ -124,16 +124,22 @@ impl Promises {
             if accepted.contains(&(name.clone(), text(&content))) {
                 continue;
             }
-            drop(accepted);
+            let accepted: BTreeSet<String> = accepted
+                .iter()
+                .filter(|(source, _)| source == name)
+                .map(|(_, text)| text.clone())
+                .collect();
             let state = self.stores[name].state();
             self.ledger.promise("I6", setup.allow_empty || !content.is_empty(), || {
                 format!("{number} shows an emptiness of {name} that nobody trusted")
             });
             let known = &state.known[&text(&content)];
-            let as_much = |held: &super::store::Known| {
-                held.held && held.content.keys().all(|key| content.contains_key(key))
+            // Nothing that was believed before had a key that this one lacks.
+            let as_much = |(text, before): (&String, &Known)| {
+                let believed = before.held || accepted.contains(text);
+                believed && before.content.keys().all(|key| content.contains_key(key))
             };
-            let doubtful = !known.held && !state.known.values().any(as_much);
+            let doubtful = !known.held && !state.known.iter().any(as_much);
             self.ledger.promise("I6", !doubtful, || {
                 format!("{number} lost keys of {name} to an answer in doubt")
             });

@@ -25,6 +25,9 @@ impl Provider for Store {
         state.opens.push_back(Instant::now());
         let cut = state.cut;
         let deaf = matches!(state.mood, Mood::Lying);
+        if deaf {
+            state.lied = Some(Instant::now());
+        }
         drop(state);
         self.ledger.note("stream opened", &self.name);
         let reader = Reader {

@@ -18,16 +18,21 @@ const BARRED: Duration = Duration::from_secs(30);
 /// How long a debt may go unseen: the way of an announcement.
 const UNSEEN: Duration = Duration::from_secs(2);
 
+/// A task may take this long to come round after a suspension: a check may be in flight.
+const AWAKE: Duration = CHECK.saturating_add(Duration::from_secs(2));
+
 /// What the looks before remember.
 #[derive(Default)]
 pub struct Vigil {
     unseen: BTreeMap<String, Instant>,
+    silent: Option<Instant>,
 }
 
 impl Vigil {
     /// Another process, or another configuration.
     pub fn forget(&mut self) {
         self.unseen.clear();
+        self.silent = None;
     }
 
     /// One look at everything.
@@ -53,13 +58,11 @@ impl Vigil {
         life.ledger.promise("readiness", holds || first, || {
             format!("{visible:?} is visible, {told:?} is told")
         });
+        if life.woke.elapsed() < AWAKE {
+            return;
+        }
         let silent = process.shared.pulses.silent(Instant::now());
         life.ledger.promise("liveness", silent.is_empty(), || format!("{silent:?} are silent"));
-    }
-
-    /// How long the volume may differ from what a source holds before that is said.
-    pub fn stale_bound(life: &Life) -> Duration {
-        FRESH_FOR + Self::way(life)
     }
 
     /// From an answer to a flip, when nothing fails.
@@ -68,32 +71,39 @@ impl Vigil {
         reader::SLOWEST + life.setup.longest_settle() + checks + volume::SLOWEST * 12
     }
 
-    fn says_when_it_is_stale(life: &Life) {
-        let Some(process) = &life.process else { return };
+    /// A volume that differs for longer than the bound is called stale, but for the moment in which
+    /// the news that ended it are on their way.
+    fn says_when_it_is_stale(life: &mut Life) {
         let now = Instant::now();
-        let bound = Self::stale_bound(life);
-        let site = life.site();
-        let Some((visible, _)) = &site.disk.visible else { return };
-        let shown = Promises::shown(&visible.files);
-        drop(site);
-        let status = process.status();
-        let stale = !status.stale(now).is_empty();
-        if shown.version != life.setup.version {
-            life.ledger.promise("I2", stale || now - life.edited <= bound, || {
-                format!("the edit of {:?} ago is not visible", now - life.edited)
-            });
+        let outdated = Self::outdated(life, now);
+        let stale = life.process.as_ref().is_none_or(|it| !it.status().stale(now).is_empty());
+        let Some(what) = outdated.filter(|_| !stale) else {
+            life.vigil.silent = None;
             return;
+        };
+        let since = *life.vigil.silent.get_or_insert(now);
+        let way = Self::way(life);
+        life.ledger.promise("I2", now - since <= way, || what);
+    }
+
+    /// What the volume shows though it ceased to be so longer ago than the bound.
+    fn outdated(life: &Life, now: Instant) -> Option<String> {
+        let bound = FRESH_FOR + Self::way(life);
+        let files = life.site().disk.visible.as_ref().map(|(whole, _)| whole.files.clone())?;
+        let shown = Promises::shown(&files);
+        if shown.version != life.setup.version {
+            let age = now - life.edited;
+            return (age > bound).then(|| format!("the edit of {age:?} ago is not visible"));
         }
-        for name in &life.setup.sources {
+        life.setup.sources.iter().find_map(|name| {
             let content = shown.sources.get(name).cloned().unwrap_or_default();
             let state = life.outside.stores[name].state();
-            let until = state.known.get(&text(&content)).and_then(|known| known.until);
+            let until = state.known.get(&text(&content)).and_then(|known| known.until)?;
             let lied = state.lied.is_some_and(|at| now - at < life.setup.resync * 2 + bound);
-            let Some(until) = until.filter(|_| !lied) else { continue };
-            life.ledger.promise("I2", stale || now - until <= bound, || {
-                format!("{name} holds something else since {:?}, and nothing is said", now - until)
-            });
-        }
+            let (held, age) = (&state.content, now - until);
+            let why = || format!("{name} holds {} keys since {age:?}, nothing is said", held.len());
+            (age > bound && !lied).then(why)
+        })
     }
 
     /// What a target has not settled is owed, and that is said.

@@ -233,6 +233,10 @@ impl Publisher for Volume {
         self.ask(move |site| Ok(site.disk.collect(protect))).await
     }
 
+    async fn journal(&self) -> Result<Arc<Journal>, PublishError> {
+        self.ask(|site| Ok(Arc::new(site.disk.known.clone()))).await
+    }
+
     async fn remember(&self, memory: Vec<u8>) -> Result<(), PublishError> {
         self.ask(move |site| {
             site.failure("cannot write what the guard remembers")?;
