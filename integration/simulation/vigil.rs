@@ -26,6 +26,8 @@ const AWAKE: Duration = CHECK.saturating_add(Duration::from_secs(2));
 pub struct Vigil {
     unseen: BTreeMap<String, Instant>,
     silent: Option<Instant>,
+    /// What the volume shows of each source, and since when.
+    shown: BTreeMap<String, (String, Instant)>,
 }
 
 impl Vigil {
@@ -87,7 +89,7 @@ impl Vigil {
     }
 
     /// What the volume shows though it ceased to be so longer ago than the bound.
-    fn outdated(life: &Life, now: Instant) -> Option<String> {
+    fn outdated(life: &mut Life, now: Instant) -> Option<String> {
         let bound = FRESH_FOR + Self::way(life);
         let files = life.site().disk.visible.as_ref().map(|(whole, _)| whole.files.clone())?;
         let shown = Promises::shown(&files);
@@ -95,10 +97,17 @@ impl Vigil {
             let age = now - life.edited;
             return (age > bound).then(|| format!("the edit of {age:?} ago is not visible"));
         }
+        for name in &life.setup.sources {
+            let text = shown.sources.get(name).map(text).unwrap_or_default();
+            let entry = life.vigil.shown.entry(name.clone()).or_insert_with(|| (text.clone(), now));
+            if entry.0 != text {
+                *entry = (text, now);
+            }
+        }
         life.setup.sources.iter().find_map(|name| {
-            let content = shown.sources.get(name).cloned().unwrap_or_default();
+            let (text, since) = &life.vigil.shown[name];
             let state = life.outside.stores[name].state();
-            let until = state.known.get(&text(&content)).and_then(|known| known.until)?;
+            let until = state.known.get(text).and_then(|known| known.until)?.max(*since);
             let lied = state.lied.is_some_and(|at| now - at < life.setup.resync * 2 + bound);
             let (held, age) = (&state.content, now - until);
             let why = || format!("{name} holds {} keys since {age:?}, nothing is said", held.len());
