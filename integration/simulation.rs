@@ -97,6 +97,7 @@ fn live_through(seeds: std::ops::Range<u64>) -> Result<BTreeMap<String, u64>, Ou
             if seed >= end {
                 return Ok(counts);
             }
+            eprintln!("DBG {seed} {:?}", std::time::Instant::now());
             let outcome = live(seed, faults);
             *counts.entry("seeds".to_owned()).or_default() += 1;
             for (what, count) in &outcome.counts {
@@ -150,7 +151,10 @@ mod soak {
         let begun = std::time::Instant::now();
         let seeds = match number("SEED") {
             Some(seed) => seed..seed + 1,
-            None => 0..number("SEEDS").unwrap_or(10_000),
+            None => {
+                let from = number("FROM").unwrap_or_default();
+                from..from + number("SEEDS").unwrap_or(10_000)
+            }
         };
         let counts = live_through(seeds).unwrap_or_else(|outcome| panic!("{}", replay(&outcome)));
         for (what, count) in &counts {

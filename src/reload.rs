@@ -192,10 +192,12 @@ impl<R: Recorder> Reloader<R> {
             look = course.teller.look(&visible, course.repeat) => look,
         };
         let before = match look {
-            Look::Wait(report) => return self.finish(course, report, false, started).await,
+            Look::Wait(report) => {
+                return self.finish(course, report, false, started, shutdown).await;
+            }
             Look::Fresh => {
                 let report = Report::new(Class::Confirmed, "fresh_start");
-                return self.finish(course, report, false, started).await;
+                return self.finish(course, report, false, started, shutdown).await;
             }
             Look::Ready(before) => before,
         };
@@ -218,7 +220,7 @@ impl<R: Recorder> Reloader<R> {
             report = course.teller.confirm(told, before.as_ref()) => report,
             () = superseded(&mut self.generations, &course.files, digest) => return,
         };
-        self.finish(course, report, true, started).await;
+        self.finish(course, report, true, started, shutdown).await;
     }
 
     /// Notes an end, and settles the reload if it is one that settles.
@@ -228,6 +230,7 @@ impl<R: Recorder> Reloader<R> {
         report: Report,
         tried: bool,
         from: Instant,
+        shutdown: &CancellationToken,
     ) {
         let Some(debt) = &course.debt else { return };
         let generation = debt.visible.generation.number;
@@ -239,8 +242,9 @@ impl<R: Recorder> Reloader<R> {
         }
         let settled = Settled { digest, generation, outcome };
         while !self.record(Entry::Settled(self.target.name.clone(), settled.clone())).await {
-            // Told, but not written down: a newer generation must not wait for a broken volume.
-            if self.generations.has_changed().unwrap_or(true) {
+            // Told, but not written down: neither a newer generation nor our end must wait for a
+            // broken volume.
+            if shutdown.is_cancelled() || self.generations.has_changed().unwrap_or(true) {
                 break;
             }
         }

@@ -4,7 +4,13 @@ use std::time::Duration;
 
 use providers::{Doubt, ErrorKind};
 
-use super::{disk::Failure, life::Life, process::Checker, setup::STORES, store, target};
+use super::{
+    disk::Failure,
+    life::Life,
+    process::Checker,
+    setup::{STORES, files_of},
+    store, target,
+};
 
 const ERRORS: [ErrorKind; 11] = [
     ErrorKind::Unavailable,
@@ -129,7 +135,7 @@ impl Life {
         let name = *self.chance.pick(&["http", "rollback", "signal"]);
         let target = self.outside.targets[name].clone();
         if self.chance.one_in(4) {
-            return target.restart(&self.setup.files_of(name));
+            return target.restart(files_of(name));
         }
         use target::Mood::{Away, Hangs, Refuses, Takes, WrongSetup};
         let mood = *self.chance.pick(&[Takes, Takes, Refuses, Hangs, Away, WrongSetup]);

@@ -8,7 +8,7 @@ use std::{
 
 use tokio::{
     sync::Notify,
-    time::{Instant, sleep_until},
+    time::{Instant, sleep_until, timeout},
 };
 
 use super::{
@@ -16,13 +16,15 @@ use super::{
     ledger::Ledger,
     process::{Checker, Outside, Process},
     promises::Promises,
-    setup::{STORES, Setup},
+    setup::{STORES, Setup, files_of},
     store::Store,
     target::Target,
     vigil::Vigil,
     volume::Site,
 };
 
+/// The longest that an edit may take: each target may be in its last call.
+const EDIT: Duration = Duration::from_secs(10);
 /// The longest time without a look at the promises.
 const LOOK: Duration = Duration::from_secs(3);
 
@@ -133,6 +135,8 @@ impl Life {
             let mut site = self.site();
             let loses = site.chance.one_in(2);
             site.disk.lose_power(loses);
+            // A flip that was not durable may be undone: what it showed comes after it again.
+            site.promises.forget();
             drop(site);
             self.restart_targets();
         }
@@ -162,7 +166,7 @@ impl Life {
     /// All targets' processes start anew.
     pub fn restart_targets(&self) {
         for (name, target) in &self.outside.targets {
-            target.restart(&self.setup.files_of(name));
+            target.restart(files_of(name));
         }
     }
 
@@ -177,8 +181,10 @@ impl Life {
         let went_on = tokio::select! {
             biased;
             () = self.ended.notified() => false,
-            applied = process.engine.apply(setup.accepted()) => {
-                applied.map_err(|error| error.to_string()).expect("volumes stay");
+            applied = timeout(EDIT, process.engine.apply(setup.accepted())) => {
+                self.ledger.promise("the bound of an edit", applied.is_ok(), || {
+                    format!("it was not taken over within {EDIT:?}")
+                });
                 true
             }
         };

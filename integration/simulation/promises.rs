@@ -52,6 +52,11 @@ impl Promises {
         }
     }
 
+    /// What was told before a power cut may be told again.
+    pub fn forget(&self) {
+        self.attempted.lock().expect("nobody panics with it").clear();
+    }
+
     /// The configuration of a version.
     pub fn setup(&self, version: u64) -> Setup {
         self.setups.lock().expect("nobody panics with it")[&version].clone()

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{Arc, LazyLock},
     time::Duration,
 };
 
@@ -24,6 +24,14 @@ pub const STORES: [&str; 3] = ["consul", "etcd", "files"];
 
 /// What the target `http` looks at.
 const HTTP_ONLY: [&str; 2] = ["consul/**", "*.conf"];
+
+/// The files that concern a target.
+pub fn files_of(target: &str) -> &'static Matcher {
+    static ALL: LazyLock<Matcher> = LazyLock::new(|| Matcher::new(None).expect("no glob"));
+    static HTTP: LazyLock<Matcher> =
+        LazyLock::new(|| Matcher::new(Some(&HTTP_ONLY.map(str::to_owned))).expect("good globs"));
+    if target == "http" { &HTTP } else { &ALL }
+}
 
 /// One configuration.
 #[derive(Clone, Debug)]
@@ -113,12 +121,6 @@ impl Setup {
         }
         self.splay = if chance.one_in(4) { chance.millis(100, 5000) } else { Duration::ZERO };
         self.tries = 1 + chance.below(3) as u32;
-    }
-
-    /// The files that concern a target.
-    pub fn files_of(&self, name: &str) -> Matcher {
-        let only = (name == "http").then(|| HTTP_ONLY.map(str::to_owned));
-        Matcher::new(only.as_ref().map(|only| only.as_slice())).expect("good globs")
     }
 
     /// The longest wait of `settle`.

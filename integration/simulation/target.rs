@@ -17,7 +17,7 @@ use rehup::{
 };
 use tokio::time::{Instant, sleep};
 
-use super::{chance::Chance, ledger::Ledger, volume::Site};
+use super::{chance::Chance, ledger::Ledger, setup::files_of, volume::Site};
 
 /// The longest look and call of a target that answers.
 pub const SLOWEST: Duration = Duration::from_millis(300);
@@ -86,7 +86,7 @@ impl Target {
 
     /// A teller for one task of this process.
     pub fn teller(&self, settings: &shape::Target, epoch: u32) -> Teller {
-        let files = Matcher::new(settings.only.as_deref()).expect("good globs");
+        let files = files_of(&self.name);
         Teller { target: self.clone(), settings: settings.clone(), files, epoch }
     }
 
@@ -110,7 +110,7 @@ impl Target {
 pub struct Teller {
     target: Target,
     settings: shape::Target,
-    files: Matcher,
+    files: &'static Matcher,
     epoch: u32,
 }
 
@@ -189,7 +189,7 @@ impl Tell for Teller {
             }
             _ => {}
         }
-        let liked = self.target.load(&self.files);
+        let liked = self.target.load(self.files);
         match (&self.settings.signal, liked) {
             (Some(_), _) => Report::new(Class::Sent, "sent"),
             (None, true) => Report::new(Class::Confirmed, "200"),

@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, time::Duration};
 use rehup::{journal::Outcome, status::FRESH_FOR};
 use tokio::time::Instant;
 
-use super::{life::Life, process::CHECK, promises::Promises, reader, store::text, target, volume};
+use super::{
+    life::Life, process::CHECK, promises::Promises, reader, setup::files_of, store::text, target,
+    volume,
+};
 
 /// A stream that says nothing is opened again after this.
 const SILENT: Duration = Duration::from_secs(120);
@@ -26,8 +29,6 @@ const AWAKE: Duration = CHECK.saturating_add(Duration::from_secs(2));
 pub struct Vigil {
     unseen: BTreeMap<String, Instant>,
     silent: Option<Instant>,
-    /// What the volume shows of each source, and since when.
-    shown: BTreeMap<String, (String, Instant)>,
 }
 
 impl Vigil {
@@ -73,8 +74,8 @@ impl Vigil {
         reader::SLOWEST + life.setup.longest_settle() + checks + volume::SLOWEST * 12
     }
 
-    /// A volume that differs for longer than the bound is called stale, but for the moment in which
-    /// the news that ended it are on their way.
+    /// A volume may be behind by more than the way of a change for a minute at most, unless it is
+    /// called stale.
     fn says_when_it_is_stale(life: &mut Life) {
         let now = Instant::now();
         let outdated = Self::outdated(life, now);
@@ -84,34 +85,28 @@ impl Vigil {
             return;
         };
         let since = *life.vigil.silent.get_or_insert(now);
-        let way = Self::way(life);
-        life.ledger.promise("I2", now - since <= way, || what);
+        let bound = FRESH_FOR + Self::way(life);
+        life.ledger.promise("I2", now - since <= bound, || what);
     }
 
-    /// What the volume shows though it ceased to be so longer ago than the bound.
-    fn outdated(life: &mut Life, now: Instant) -> Option<String> {
-        let bound = FRESH_FOR + Self::way(life);
+    /// What the volume shows that has not been so for longer than a change is on its way.
+    fn outdated(life: &Life, now: Instant) -> Option<String> {
+        let way = Self::way(life);
         let files = life.site().disk.visible.as_ref().map(|(whole, _)| whole.files.clone())?;
         let shown = Promises::shown(&files);
         if shown.version != life.setup.version {
             let age = now - life.edited;
-            return (age > bound).then(|| format!("the edit of {age:?} ago is not visible"));
-        }
-        for name in &life.setup.sources {
-            let text = shown.sources.get(name).map(text).unwrap_or_default();
-            let entry = life.vigil.shown.entry(name.clone()).or_insert_with(|| (text.clone(), now));
-            if entry.0 != text {
-                *entry = (text, now);
-            }
+            return (age > way).then(|| format!("the edit of {age:?} ago is not visible"));
         }
         life.setup.sources.iter().find_map(|name| {
-            let (text, since) = &life.vigil.shown[name];
+            let text = shown.sources.get(name).map(text).unwrap_or_default();
             let state = life.outside.stores[name].state();
-            let until = state.known.get(text).and_then(|known| known.until)?.max(*since);
-            let lied = state.lied.is_some_and(|at| now - at < life.setup.resync * 2 + bound);
+            let until = state.known.get(&text).and_then(|known| known.until)?;
+            // A watch that lies is found out by the next full read, and no sooner.
+            let lied = state.lied.is_some_and(|at| now - at < life.setup.resync * 2 + way);
             let (held, age) = (&state.content, now - until);
             let why = || format!("{name} holds {} keys since {age:?}, nothing is said", held.len());
-            (age > bound && !lied).then(why)
+            (age > way && !lied).then(why)
         })
     }
 
@@ -124,7 +119,7 @@ impl Vigil {
         let journal = site.disk.known.clone();
         drop(site);
         for name in life.setup.targets.clone() {
-            let files = life.setup.files_of(&name);
+            let files = files_of(&name);
             let digest = visible.as_ref().and_then(|it| it.digest_of(|path| files.matches(path)));
             let settled = journal.targets.get(&name).and_then(|target| target.settled.as_ref());
             let owed = digest.is_some() && settled.map(|settled| settled.digest) != digest;
@@ -189,7 +184,7 @@ impl Vigil {
         let status = process.status();
         let visible = life.site().disk.visible.as_ref().map(|(whole, _)| whole.generation.clone());
         life.setup.targets.iter().all(|name| {
-            let files = life.setup.files_of(name);
+            let files = files_of(name);
             let digest = visible.as_ref().and_then(|it| it.digest_of(|path| files.matches(path)));
             let target = &status.targets[name];
             let good = matches!(target.outcome, Some(Outcome::Confirmed | Outcome::Unknown));
