@@ -97,7 +97,6 @@ fn live_through(seeds: std::ops::Range<u64>) -> Result<BTreeMap<String, u64>, Ou
             if seed >= end {
                 return Ok(counts);
             }
-            eprintln!("DBG {seed} {:?}", std::time::Instant::now());
             let outcome = live(seed, faults);
             *counts.entry("seeds".to_owned()).or_default() += 1;
             for (what, count) in &outcome.counts {

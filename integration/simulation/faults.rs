@@ -8,7 +8,7 @@ use super::{
     disk::Failure,
     life::Life,
     process::Checker,
-    setup::{STORES, files_of},
+    setup::{STORES, TARGETS, files_of},
     store, target,
 };
 
@@ -132,7 +132,7 @@ impl Life {
     }
 
     fn target_turns(&mut self) {
-        let name = *self.chance.pick(&["http", "rollback", "signal"]);
+        let name = *self.chance.pick(&TARGETS);
         let target = self.outside.targets[name].clone();
         if self.chance.one_in(4) {
             return target.restart(files_of(name));

@@ -16,7 +16,7 @@ use super::{
     ledger::Ledger,
     process::{Checker, Outside, Process},
     promises::Promises,
-    setup::{STORES, Setup, files_of},
+    setup::{STORES, Setup, TARGETS, files_of},
     store::Store,
     target::Target,
     vigil::Vigil,
@@ -89,7 +89,7 @@ impl Life {
             let target = Target::new(name, chance.fork(), Arc::clone(&site), ledger.clone());
             (name.to_owned(), target)
         };
-        let targets = ["http", "rollback", "signal"].map(&mut target).into();
+        let targets = TARGETS.map(&mut target).into();
         let setup = Setup::draw(&mut chance);
         promises.setups.lock().expect("new").insert(setup.version, setup.clone());
         let (checker, tellers) = (Arc::default(), Arc::default());

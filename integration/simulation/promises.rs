@@ -135,7 +135,11 @@ impl Promises {
                 .map(|(_, text)| text.clone())
                 .collect();
             let state = self.stores[name].state();
-            self.ledger.promise("I6", setup.allow_empty || !content.is_empty(), || {
+            let first = before.as_ref().map_or(1, |before| before.version);
+            let setups: Vec<_> = (first..=shown.version).map(|it| self.setup(it)).collect();
+            let shown_before = before.as_ref().is_some_and(|it| !it.sources.contains_key(name));
+            let empty_is_fine = shown_before || setups.iter().any(|setup| setup.allow_empty);
+            self.ledger.promise("I6", empty_is_fine || !content.is_empty(), || {
                 format!("{number} shows an emptiness of {name} that nobody trusted")
             });
             let known = &state.known[&text(&content)];
@@ -150,11 +154,10 @@ impl Promises {
             });
             let Some(before) = &before else { continue };
             let Some(old) = before.sources.get(name) else { continue };
-            let was_followed = (before.version..shown.version)
-                .all(|version| self.setup(version).sources.contains(name));
+            let was_followed = setups.iter().all(|setup| setup.sources.contains(name));
+            let share = setups.iter().map(|setup| setup.max_removed).max().unwrap_or_default();
             let lost = old.keys().filter(|key| !content.contains_key(*key)).count();
-            let great =
-                old.len() >= COUNTS_FROM && lost * 100 > old.len() * usize::from(setup.max_removed);
+            let great = old.len() >= COUNTS_FROM && lost * 100 > old.len() * usize::from(share);
             let (old, new) = (text(old), text(&content));
             let answers: Vec<_> = state.answers.iter().collect();
             let direct = answers.windows(2).rev().find(|pair| pair[1].1 == new);

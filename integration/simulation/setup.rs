@@ -22,6 +22,9 @@ use super::{chance::Chance, disk::Files, store::Content};
 /// The names of all stores that there are.
 pub const STORES: [&str; 3] = ["consul", "etcd", "files"];
 
+/// The names of all targets that there are.
+pub const TARGETS: [&str; 3] = ["http", "rollback", "signal"];
+
 /// What the target `http` looks at.
 const HTTP_ONLY: [&str; 2] = ["consul/**", "*.conf"];
 
@@ -96,7 +99,7 @@ impl Setup {
                 }
             }
             2 => {
-                let name = (*chance.pick(&["http", "rollback", "signal"])).to_owned();
+                let name = (*chance.pick(&TARGETS)).to_owned();
                 if !next.targets.remove(&name) {
                     next.targets.insert(name);
                 }
@@ -112,8 +115,7 @@ impl Setup {
     fn turn(&mut self, chance: &mut Chance) {
         let settle = (chance.millis(50, 1000), chance.millis(1000, 5000));
         self.settle = (!chance.one_in(4)).then_some(settle);
-        let targets = ["http", "rollback", "signal"];
-        let targets = targets.iter().filter(|_| chance.one_in(2));
+        let targets = TARGETS.iter().filter(|_| chance.one_in(2));
         self.targets = targets.map(|name| (*name).to_owned()).collect();
         self.min_interval = *chance.pick(&[Duration::ZERO, Duration::from_secs(1)]);
         if chance.one_in(3) {

@@ -2,12 +2,18 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use rehup::{journal::Outcome, status::FRESH_FOR};
+use rehup::{digest::Digest, journal::Outcome, status::FRESH_FOR};
 use tokio::time::Instant;
 
 use super::{
-    life::Life, process::CHECK, promises::Promises, reader, setup::files_of, store::text, target,
-    volume,
+    disk::Whole,
+    life::Life,
+    process::CHECK,
+    promises::Promises,
+    reader,
+    setup::{TARGETS, files_of},
+    store::text,
+    target, volume,
 };
 
 /// A stream that says nothing is opened again after this.
@@ -29,6 +35,33 @@ const AWAKE: Duration = CHECK.saturating_add(Duration::from_secs(2));
 pub struct Vigil {
     unseen: BTreeMap<String, Instant>,
     silent: Option<Instant>,
+    visible: Option<Visible>,
+}
+
+/// The visible generation, as far as a look needs it.
+#[derive(Clone)]
+struct Visible {
+    number: u64,
+    version: u64,
+    /// The text of each source's content.
+    texts: BTreeMap<String, String>,
+    /// The digest over each target's files.
+    digests: BTreeMap<String, Option<Digest>>,
+}
+
+impl Visible {
+    fn of(whole: &Whole) -> Self {
+        let shown = Promises::shown(&whole.files);
+        let digest = |name: &str| {
+            (name.to_owned(), whole.generation.digest_of(|path| files_of(name).matches(path)))
+        };
+        Self {
+            number: whole.generation.number,
+            version: shown.version,
+            texts: shown.sources.iter().map(|(name, it)| (name.clone(), text(it))).collect(),
+            digests: TARGETS.map(digest).into(),
+        }
+    }
 }
 
 impl Vigil {
@@ -36,6 +69,7 @@ impl Vigil {
     pub fn forget(&mut self) {
         self.unseen.clear();
         self.silent = None;
+        self.visible = None;
     }
 
     /// One look at everything.
@@ -44,6 +78,13 @@ impl Vigil {
         if life.process.is_none() {
             return;
         }
+        let site = life.outside.site.lock().expect("nobody panics with it");
+        let whole = site.disk.visible.as_ref().map(|(whole, _)| whole);
+        let number = whole.map(|whole| whole.generation.number);
+        if life.vigil.visible.as_ref().map(|it| it.number) != number {
+            life.vigil.visible = whole.map(Visible::of);
+        }
+        drop(site);
         Self::says_what_is_visible(life);
         Self::says_when_it_is_stale(life);
         Self::owes_what_is_not_settled(life);
@@ -92,16 +133,15 @@ impl Vigil {
     /// What the volume shows that has not been so for longer than a change is on its way.
     fn outdated(life: &Life, now: Instant) -> Option<String> {
         let way = Self::way(life);
-        let files = life.site().disk.visible.as_ref().map(|(whole, _)| whole.files.clone())?;
-        let shown = Promises::shown(&files);
+        let shown = life.vigil.visible.as_ref()?;
         if shown.version != life.setup.version {
             let age = now - life.edited;
             return (age > way).then(|| format!("the edit of {age:?} ago is not visible"));
         }
         life.setup.sources.iter().find_map(|name| {
-            let text = shown.sources.get(name).map(text).unwrap_or_default();
+            let text = shown.texts.get(name).map_or("", String::as_str);
             let state = life.outside.stores[name].state();
-            let until = state.known.get(&text).and_then(|known| known.until)?;
+            let until = state.known.get(text).and_then(|known| known.until)?;
             // A watch that lies is found out by the next full read, and no sooner.
             let lied = state.lied.is_some_and(|at| now - at < life.setup.resync * 2 + way);
             let (held, age) = (&state.content, now - until);
@@ -114,15 +154,15 @@ impl Vigil {
     fn owes_what_is_not_settled(life: &mut Life) {
         let Some(process) = &life.process else { return };
         let (now, status) = (Instant::now(), process.status());
-        let site = life.site();
-        let visible = site.disk.visible.as_ref().map(|(whole, _)| whole.generation.clone());
-        let journal = site.disk.known.clone();
-        drop(site);
+        let Some(visible) = life.vigil.visible.clone() else { return };
         for name in life.setup.targets.clone() {
-            let files = files_of(&name);
-            let digest = visible.as_ref().and_then(|it| it.digest_of(|path| files.matches(path)));
-            let settled = journal.targets.get(&name).and_then(|target| target.settled.as_ref());
-            let owed = digest.is_some() && settled.map(|settled| settled.digest) != digest;
+            let digest = visible.digests[&name];
+            let site = life.site();
+            let record = site.disk.known.targets.get(&name);
+            let settled = record.and_then(|target| target.settled.as_ref());
+            let settled = settled.map(|settled| settled.digest);
+            drop(site);
+            let owed = digest.is_some() && settled != digest;
             let said = status.targets.get(&name).is_some_and(|it| it.owed_since.is_some());
             if !owed || said {
                 life.vigil.unseen.remove(&name);
