@@ -9,6 +9,7 @@ mod life;
 mod process;
 mod promises;
 mod reader;
+mod scenes;
 mod setup;
 mod store;
 mod target;
@@ -17,6 +18,7 @@ mod volume;
 
 use std::{collections::BTreeMap, time::Duration};
 
+use rehup::status::Cause;
 use tokio::time::Instant;
 
 use life::{Life, Outcome, live};
@@ -35,12 +37,28 @@ async fn faults(life: &mut Life) {
             return;
         }
     }
+    if life.chance.one_in(2) {
+        life.calm();
+        comes_right_by_itself(life).await;
+    }
     life.heal();
     comes_right(life).await;
     if life.is_over() {
         return;
     }
     stays_quiet(life).await;
+}
+
+/// What failed is tried again though nothing changes: only what somebody must decide stays.
+async fn comes_right_by_itself(life: &mut Life) {
+    life.pass(Vigil::converges_within(life)).await;
+    let decided = [Cause::Held, Cause::Render, Cause::Check, Cause::Quarantined];
+    let causes = Vigil::causes(life);
+    let right = Vigil::is_converged(life);
+    let fine = right || !causes.is_empty() && causes.iter().all(|it| decided.contains(it));
+    life.ledger.promise("I1", fine || life.is_over(), || {
+        format!("the volume is not right though nothing fails: {causes:?}")
+    });
 }
 
 /// Within the bounds that follow from the configuration, and without a restart.

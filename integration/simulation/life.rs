@@ -17,8 +17,8 @@ use super::{
     process::{Checker, Outside, Process},
     promises::Promises,
     setup::{STORES, Setup, TARGETS, files_of},
-    store::Store,
-    target::Target,
+    store::{Mood, Store},
+    target::{self, Target},
     vigil::Vigil,
     volume::Site,
 };
@@ -112,6 +112,11 @@ impl Life {
         self.outside.site.lock().expect("nobody panics with it")
     }
 
+    /// An empty volume.
+    pub fn new_site(&mut self) -> Site {
+        Site::new(self.chance.fork(), self.promises.clone(), self.ledger.clone())
+    }
+
     /// Whether a promise was broken.
     pub fn is_over(&self) -> bool {
         !self.ledger.pages().broken.is_empty()
@@ -172,11 +177,20 @@ impl Life {
 
     /// Takes another configuration over.
     pub async fn edit(&mut self) {
-        self.setup = self.setup.edit(&mut self.chance);
-        self.ledger.note("edit", format_args!("{:?}", self.setup));
-        let setup = self.setup.clone();
+        let setup = self.setup.edit(&mut self.chance);
+        self.take_over(setup).await;
+    }
+
+    /// This is the configuration from now on.
+    pub fn adopt(&mut self, setup: Setup) {
+        self.ledger.note("edit", format_args!("{setup:?}"));
         self.promises.setups.lock().expect("nobody panics").insert(setup.version, setup.clone());
-        self.edited = Instant::now();
+        (self.setup, self.edited) = (setup, Instant::now());
+    }
+
+    /// A running process takes this configuration over.
+    pub async fn take_over(&mut self, setup: Setup) {
+        self.adopt(setup.clone());
         let Some(process) = &mut self.process else { return };
         let went_on = tokio::select! {
             biased;
@@ -225,19 +239,28 @@ impl Life {
 
     /// Everything is well from now on, and every store holds something new that nobody refuses.
     pub fn heal(&mut self) {
+        self.calm();
         self.ledger.note("healed", "");
         for store in self.outside.stores.values() {
             store.mend();
         }
+        if !self.setup.self_heal {
+            // Nobody else mends it before the next change, which comes now.
+            self.site().disk.drift = None;
+        }
+    }
+
+    /// Everything is well from now on, and nothing else changes.
+    pub fn calm(&mut self) {
+        self.ledger.note("calm", "");
+        for store in self.outside.stores.values() {
+            store.feel("store well", |_| Mood::Well);
+        }
         for target in self.outside.targets.values() {
-            target.state().mood = super::target::Mood::Takes;
+            target.state().mood = target::Mood::Takes;
         }
         *self.outside.checker.lock().expect("nobody panics with it") = Checker::Yes;
         let mut site = self.site();
         (site.failing, site.ends_in) = (None, None);
-        if !self.setup.self_heal {
-            // Nobody else mends it before the next change, which comes now.
-            site.disk.drift = None;
-        }
     }
 }

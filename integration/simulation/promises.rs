@@ -92,6 +92,8 @@ impl Promises {
                 format!("{number} is {newest} again")
             });
         }
+        let barred = disk.known.quarantined.contains(&whole.generation.rendering);
+        self.ledger.promise("I6", !barred, || format!("{number} is quarantined"));
         if !rollback {
             self.is_whole(whole);
             self.is_believable(disk, whole);

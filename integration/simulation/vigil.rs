@@ -2,7 +2,11 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use rehup::{digest::Digest, journal::Outcome, status::FRESH_FOR};
+use rehup::{
+    digest::Digest,
+    journal::Outcome,
+    status::{Cause, FRESH_FOR},
+};
 use tokio::time::Instant;
 
 use super::{
@@ -208,14 +212,25 @@ impl Vigil {
         waits + (target::SLOWEST * 3 + volume::SLOWEST * 4) * 3
     }
 
-    /// The volume is the rendering of what every store holds, and nothing says otherwise.
-    pub fn is_converged(life: &Life) -> bool {
+    /// The volume is the rendering of what every store holds.
+    pub fn is_rendered(life: &Life) -> bool {
         let contents = life.outside.stores.iter();
         let contents = contents.map(|(name, store)| (name.clone(), store.state().content.clone()));
         let expected = life.setup.render(&contents.collect());
         let visible = life.site().disk.visible.as_ref().map(|(whole, _)| whole.files.clone());
-        let Some(process) = &life.process else { return false };
-        visible == expected && process.status().stale(Instant::now()).is_empty()
+        visible == expected
+    }
+
+    /// That, and nothing says otherwise.
+    pub fn is_converged(life: &Life) -> bool {
+        Self::is_rendered(life) && Self::causes(life).is_empty()
+    }
+
+    /// What stands between the stores and the volume.
+    pub fn causes(life: &Life) -> Vec<Cause> {
+        let Some(process) = &life.process else { return Cause::ALL.to_vec() };
+        let stale = process.status().stale(Instant::now());
+        stale.into_iter().map(|(cause, _)| cause).collect()
     }
 
     /// Every target has loaded what is visible and settled it.
