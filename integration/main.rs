@@ -18,6 +18,7 @@ mod publish;
 mod outage;
 mod readme;
 mod real;
+mod simulation;
 mod spread;
 mod targets;
 mod tidy;

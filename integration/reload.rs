@@ -17,9 +17,10 @@ use rehup::{
     journal::{Entry, Journal, Outcome},
     publish::PublishError,
     pulse::Pulses,
-    reload::{Recorder, Reloader, Verdict},
+    reload::{Reloader, Teller, Verdict},
     rendering::{Access, OutputPath},
     status::{Board, TargetStatus},
+    world::Recorder,
 };
 use serde_json::json;
 use tokio::sync::{mpsc, watch};
@@ -73,7 +74,8 @@ impl Run {
         };
         let shutdown = CancellationToken::new();
         let pulse = Pulses::default().task("target app");
-        tokio::spawn(reloader.run(shutdown.clone(), Arc::new(pulse)));
+        let teller = Teller::new(reloader.target.clone());
+        tokio::spawn(reloader.run(teller, shutdown.clone(), Arc::new(pulse)));
         Self { generations, board, verdicts, _repeat: repeat, shutdown }
     }
 

@@ -22,13 +22,14 @@ use crate::{
     load::Accepted,
     metrics::Metrics,
     pipeline::{Command, Connections, Pipeline, Plan},
-    publish::{Opened, PublishError, Volume},
+    publish::{Opened, PublishError},
     pulse::{Pulse, Pulses},
     reload::{Reloader, Verdict},
     rollback::Rollback,
     source::Follower,
     status::{Board, GenerationStatus, SourceStatus, TargetStatus},
     tasks::{TaskEnded, Tasks},
+    world::{Publisher, Recorder, World},
 };
 
 /// Over how long first reads spread when nobody waits for them.
@@ -67,7 +68,7 @@ pub enum Targets {
 }
 
 /// The running tasks of one configuration.
-pub struct Engine {
+pub struct Engine<W> {
     tasks: Tasks,
     shared: Shared,
     config: Config,
@@ -79,16 +80,16 @@ pub struct Engine {
     verdicts: mpsc::Sender<Verdict>,
     generations: watch::Receiver<Option<Arc<Visible>>>,
     rendered: watch::Receiver<u64>,
-    volume: Volume,
+    world: W,
     /// The journal as it was last written or read here.
     journal: Arc<Journal>,
 }
 
-impl Engine {
+impl<W: World> Engine<W> {
     /// Starts all tasks on what the volume held.
     pub async fn start(
         accepted: Accepted,
-        volume: Volume,
+        world: W,
         opened: Opened,
         targets: Targets,
         shared: Shared,
@@ -120,7 +121,7 @@ impl Engine {
             rendered: rendered_sender,
             resyncs: shared.resyncs.clone(),
             accepted: shared.accepted.clone(),
-            volume: volume.clone().asked_by(Arc::clone(&pulse)),
+            world: world.asked_by(Arc::clone(&pulse)),
             key,
             board: shared.board.clone(),
             metrics: Arc::clone(&shared.metrics),
@@ -141,7 +142,7 @@ impl Engine {
             verdicts,
             generations,
             rendered,
-            volume,
+            world,
             journal,
         };
         for (name, source) in engine.config.sources.clone() {
@@ -230,7 +231,9 @@ impl Engine {
             board: self.shared.board.clone(),
             first: self.first,
         };
-        self.tasks.start(&source_task(name), |stop, pulse| follower.run(stop, pulse));
+        let (world, origin) = (self.world.clone(), follower.source.clone());
+        let open = move || world.provider(&origin);
+        self.tasks.start(&source_task(name), |stop, pulse| follower.run(open, stop, pulse));
     }
 
     /// Starts the tasks of these targets; the debts of targets that are gone are dropped.
@@ -239,11 +242,15 @@ impl Engine {
             return Ok(());
         }
         let all = self.config.targets.iter().map(|target| target.name.clone()).collect();
-        match self.volume.record(Entry::Targets(all)).await {
+        match self.world.volume().record(Entry::Targets(all)).await {
             Ok(journal) => self.journal = journal,
             Err(error @ PublishError::Gone) => return Err(error),
-            // A full volume must not keep targets from being told; the next write carries it.
-            Err(error) => tracing::warn!(error = chain(&error), "the journal cannot be written"),
+            // A full volume must not keep targets from being told; the next write carries it. What
+            // they have settled since is in the record that the volume holds, not in ours.
+            Err(error) => {
+                tracing::warn!(error = chain(&error), "the journal cannot be written");
+                self.journal = self.world.volume().journal().await?;
+            }
         }
         for target in self.config.targets.clone() {
             if names.contains(&target.name) {
@@ -267,9 +274,12 @@ impl Engine {
             board: self.shared.board.clone(),
             metrics: Arc::clone(&self.shared.metrics),
         };
-        let volume = self.volume.clone();
+        let world = self.world.clone();
         self.tasks.start(&target_task(&name), |stop, pulse| {
-            reloader(volume.asked_by(Arc::clone(&pulse))).run(stop, pulse)
+            let volume = world.asked_by(Arc::clone(&pulse)).volume().clone();
+            let reloader = reloader(volume);
+            let teller = world.teller(&reloader.target);
+            reloader.run(teller, stop, pulse)
         });
     }
 }

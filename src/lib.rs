@@ -11,6 +11,7 @@ pub mod config;
 pub mod load;
 pub mod supervisor;
 pub mod engine;
+pub mod world;
 pub mod tasks;
 pub mod source;
 pub mod inbox;

@@ -19,6 +19,7 @@ use crate::{
     publish::{Opened, PublishError},
     reload::Verdict,
     status::Cause,
+    world::{Publisher, World},
 };
 
 mod produce;
@@ -39,10 +40,10 @@ const COLLECT_AFTER: Duration = Duration::from_secs(1);
 const FATAL: u32 = 2;
 
 /// The pipeline's task.
-pub struct Pipeline {
+pub struct Pipeline<W> {
     flow: Flow,
     plan: Plan,
-    wires: Connections,
+    wires: Connections<W>,
     kept: Vec<Generation>,
     visible: Option<Arc<Visible>>,
     /// The visible generation was put there by a rollback.
@@ -72,9 +73,9 @@ enum Event {
     Shutdown,
 }
 
-impl Pipeline {
+impl<W: World> Pipeline<W> {
     /// A pipeline at its first configuration, on what the volume held.
-    pub fn new(flow: Flow, plan: Plan, opened: Opened, wires: Connections) -> Self {
+    pub fn new(flow: Flow, plan: Plan, opened: Opened, wires: Connections<W>) -> Self {
         let visible = opened.visible.map(Arc::new);
         let poison = opened.inputs.filter(|inputs| inputs.ended >= FATAL).map(|it| it.digest);
         let is_rollback = opened.journal.published.last().is_some_and(|it| it.rollback);
@@ -169,7 +170,7 @@ impl Pipeline {
 
     async fn remember(&mut self) {
         if let Some(memory) = self.flow.memory()
-            && let Err(error) = self.wires.volume.remember(memory).await
+            && let Err(error) = self.wires.world.volume().remember(memory).await
         {
             tracing::warn!(error = chain(&error), "the guard's memory cannot be written");
         }
@@ -177,7 +178,7 @@ impl Pipeline {
 
     /// The newest view is what readers see already.
     async fn found_same(&mut self) {
-        match self.wires.volume.repair().await {
+        match self.wires.world.volume().repair().await {
             Ok(drift) => self.show_drift(drift),
             Err(error) => return self.publish_failed(&error),
         }
@@ -195,7 +196,7 @@ impl Pipeline {
         if self.visible.is_none() {
             return;
         }
-        match self.wires.volume.repair().await {
+        match self.wires.world.volume().repair().await {
             Ok(drift) => {
                 if drift.is_some() && self.plan.self_heal {
                     self.flow.published(None);
@@ -211,7 +212,7 @@ impl Pipeline {
     async fn collect(&mut self) {
         self.collect_at = None;
         let protect = self.plan.rollback.protected(&self.journal, &self.kept);
-        match self.wires.volume.collect(protect).await {
+        match self.wires.world.volume().collect(protect).await {
             Ok(kept) => self.kept = kept,
             Err(error) => tracing::warn!(error = chain(&error), "old generations stay"),
         }

@@ -215,6 +215,11 @@ impl Volume {
         self.ask(move |keeper| keeper.record(entry)).await?
     }
 
+    /// The journal as it is now, also with changes that could not be written yet.
+    pub async fn journal(&self) -> Result<Arc<Journal>, PublishError> {
+        self.ask(|keeper| Arc::clone(&keeper.journal)).await
+    }
+
     /// Writes what the guard remembers to `..rehup/sources`.
     pub async fn remember(&self, memory: Vec<u8>) -> Result<(), PublishError> {
         self.ask(move |keeper| keeper.remember(&memory)).await?

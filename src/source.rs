@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Duration};
 use futures_util::StreamExt;
 use providers::{
     Cue, Doubt, Entries, ErrorKind, Note, Provider, ProviderError, Revision, Snapshot, Update,
-    Updates, WatchMode,
+    Updates, WatchMode, settings::NotBuilt,
 };
 use tokio::{
     sync::watch,
@@ -54,19 +54,28 @@ pub struct Follower {
 }
 
 impl Follower {
-    /// Follows the source until `shutdown`.
-    pub async fn run(self, shutdown: CancellationToken, pulse: Arc<Pulse>) {
+    /// Follows the source, as its provider gives it, until `shutdown`.
+    pub async fn run(
+        self,
+        open: impl Fn() -> Result<Box<dyn Provider>, NotBuilt>,
+        shutdown: CancellationToken,
+        pulse: Arc<Pulse>,
+    ) {
         self.board.source(&self.name, |status| status.provider = self.source.provider.provider());
         // Every await of a follower may be left.
-        shutdown.run_until_cancelled(self.follow_all(&pulse)).await;
+        shutdown.run_until_cancelled(self.follow_all(open, &pulse)).await;
     }
 
     /// Follows with one provider after the other: a new one measures losses against what an
     /// operator accepted.
-    async fn follow_all(&self, pulse: &Pulse) {
+    async fn follow_all(
+        &self,
+        open: impl Fn() -> Result<Box<dyn Provider>, NotBuilt>,
+        pulse: &Pulse,
+    ) {
         let mut accepted = self.accepted.clone();
         loop {
-            let provider = match self.source.provider.open() {
+            let provider = match open() {
                 Ok(provider) => provider,
                 Err(problem) => {
                     error!(source = self.name, %problem, "this source cannot be followed");
@@ -91,6 +100,7 @@ impl Follower {
         let mut due = self.next_resync();
         loop {
             let reason = tokio::select! {
+                biased;
                 () = self.drive(&mut stream, &mut following, pulse) => "silent",
                 () = asked(&mut resync) => "asked",
                 () = sleep_until(due) => "interval",

@@ -33,6 +33,7 @@ use crate::{
     pulse::Pulse,
     status::{Cause, GenerationStatus},
     tasks::Tasks,
+    world::RealWorld,
 };
 
 /// How long the lock of an empty volume is waited for.
@@ -107,9 +108,9 @@ impl Supervisor {
         let commands = self.commands.take().expect("the engine starts once");
         let (digest, shutdown) = (accepted.digest, self.shutdown.child_token());
         self.take_over(&accepted);
-        let shared = self.shared.clone();
+        let (shared, world) = (self.shared.clone(), RealWorld::new(volume));
         let started =
-            Engine::start(accepted, volume, opened, Targets::Told, shared, commands, shutdown);
+            Engine::start(accepted, world, opened, Targets::Told, shared, commands, shutdown);
         let mut engine = started.await?;
         let ended = self.follow_configuration(&mut engine, digest).await;
         engine.finish().await;
@@ -230,7 +231,7 @@ impl Supervisor {
     /// Takes edits over until the process is to stop or a task ends that should not.
     async fn follow_configuration(
         &mut self,
-        engine: &mut Engine,
+        engine: &mut Engine<RealWorld>,
         mut digest: Digest,
     ) -> Result<(), Failure> {
         loop {

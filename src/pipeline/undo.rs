@@ -9,9 +9,10 @@ use crate::{
     publish::PublishError,
     reload::Verdict,
     status::Cause,
+    world::{Publisher, Recorder, World},
 };
 
-impl Pipeline {
+impl<W: World> Pipeline<W> {
     /// Publishes the newest confirmed generation again and quarantines the rejected rendering.
     pub(super) async fn roll_back(&mut self, verdict: &Verdict) {
         let current = self.visible.as_ref().map(|visible| visible.generation.number);
@@ -45,9 +46,9 @@ impl Pipeline {
 
     async fn restore(&mut self, number: u64) -> Result<(), PublishError> {
         let started = Instant::now();
-        let staged = self.wires.volume.restage(number).await?;
+        let staged = self.wires.world.volume().restage(number).await?;
         let rendering = staged.generation.rendering;
-        let published = self.wires.volume.publish(staged, true).await?;
+        let published = self.wires.world.volume().publish(staged, true).await?;
         self.flow.published(Some(rendering));
         self.became_visible(published, true, started);
         Ok(())
@@ -90,7 +91,7 @@ impl Pipeline {
 
     /// Writes a change of the journal and takes the new record over.
     async fn journalled(&mut self, entry: Entry) -> Result<(), PublishError> {
-        let journal = self.wires.volume.record(entry).await?;
+        let journal = self.wires.world.volume().record(entry).await?;
         self.take_journal(&journal);
         Ok(())
     }
