@@ -1,5 +1,6 @@
 //! The Consul provider against a real server.
 
+mod faults;
 mod rights;
 mod store;
 

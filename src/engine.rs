@@ -51,6 +51,8 @@ pub struct Shared {
     pub pulses: Pulses,
     /// How sources are asked for a full read.
     pub resyncs: Bells,
+    /// How sources are told that an operator accepted what was held.
+    pub accepted: Bells,
     /// How targets are asked for a settled reload.
     pub repeats: Bells,
 }
@@ -117,6 +119,7 @@ impl Engine {
             generations: generation_sender,
             rendered: rendered_sender,
             resyncs: shared.resyncs.clone(),
+            accepted: shared.accepted.clone(),
             volume: volume.clone().asked_by(Arc::clone(&pulse)),
             key,
             board: shared.board.clone(),
@@ -157,6 +160,7 @@ impl Engine {
             if self.config.sources.get(name).is_none_or(|new| !same_follower(new, source)) {
                 self.tasks.stop(&source_task(name)).await;
                 self.shared.resyncs.remove(name);
+                self.shared.accepted.remove(name);
                 self.shared.board.update(|status| drop(status.sources.remove(name)));
             }
         }
@@ -222,6 +226,7 @@ impl Engine {
             source,
             inbox: Arc::clone(&self.inbox),
             resync: self.shared.resyncs.bell(name),
+            accepted: self.shared.accepted.bell(name),
             board: self.shared.board.clone(),
             first: self.first,
         };

@@ -224,6 +224,7 @@ impl Pipeline {
                 if accepted {
                     tracing::info!(source, digest, "held snapshot accepted by an operator");
                     self.wires.board.source(&source, |status| status.held = None);
+                    self.wires.accepted.ask(&source);
                 }
                 answer(done, accepted);
             }

@@ -25,7 +25,7 @@ use crate::{
     pulse::Pulse,
     status::{Board, SourceFault, SourceStatus},
 };
-use outage::Outage;
+use outage::Outages;
 
 /// A source that was well for this long starts its back-off anew at the next error.
 const HEALTHY: Duration = Duration::from_secs(120);
@@ -42,6 +42,8 @@ pub struct Follower {
     pub inbox: Arc<Inbox>,
     /// A wish for a full re-read, each time it changes.
     pub resync: watch::Receiver<u64>,
+    /// An operator accepted what was held, each time it changes.
+    pub accepted: watch::Receiver<u64>,
     /// Where the source's state is shown.
     pub board: Board,
     /// Not read before then, unless somebody asks.
@@ -52,17 +54,27 @@ impl Follower {
     /// Follows the source until `shutdown`.
     pub async fn run(self, shutdown: CancellationToken, pulse: Arc<Pulse>) {
         self.board.source(&self.name, |status| status.provider = self.source.provider.provider());
-        match self.source.provider.open() {
-            Ok(provider) => {
-                let follow = self.follow(provider.as_ref(), &pulse);
-                // Every await of a follower may be left.
-                shutdown.run_until_cancelled(follow).await;
-            }
-            Err(problem) => {
-                error!(source = self.name, %problem, "this source cannot be followed");
-                let fault = fault(ErrorKind::Unavailable, problem.to_string());
-                self.board.source(&self.name, |status| status.error = Some(fault));
-                pulse.wait(shutdown.cancelled()).await;
+        // Every await of a follower may be left.
+        shutdown.run_until_cancelled(self.follow_all(&pulse)).await;
+    }
+
+    /// Follows with one provider after the other: a new one measures losses against what an
+    /// operator accepted.
+    async fn follow_all(&self, pulse: &Pulse) {
+        let mut accepted = self.accepted.clone();
+        loop {
+            let provider = match self.source.provider.open() {
+                Ok(provider) => provider,
+                Err(problem) => {
+                    error!(source = self.name, %problem, "this source cannot be followed");
+                    let fault = fault(ErrorKind::Unavailable, problem.to_string());
+                    self.board.source(&self.name, |status| status.error = Some(fault));
+                    return pulse.wait(std::future::pending()).await;
+                }
+            };
+            tokio::select! {
+                () = self.follow(provider.as_ref(), pulse) => {}
+                () = asked(&mut accepted) => {}
             }
         }
     }
@@ -201,22 +213,19 @@ impl Follower {
     /// Notes that the store answered.
     fn well(&self, following: &mut Following) {
         following.well_since.get_or_insert_with(Instant::now);
-        if let Some(outage) = following.outage.take() {
-            outage.end(&self.name);
-        }
+        following.outages.end(&self.name);
     }
 
     /// Notes an error; returns how long to wait.
     fn fail(&self, error: &ProviderError, following: &mut Following) -> Duration {
         if following.well_since.take().is_some_and(|since| since.elapsed() >= HEALTHY) {
             following.backoff.reset();
+            following.outages.forget();
         }
         // A provider that lost its place reads everything anew.
         following.full |= error.kind.is_lost_history();
         let message = chain(error);
-        let outage = following.outage.get_or_insert_with(Outage::begin);
-        outage.tell(&self.name, error.kind, &message);
-        let since = outage.since();
+        let since = following.outages.tell(&self.name, error.kind, &message);
         self.board.source(&self.name, |status| {
             status.error = Some(SourceFault { kind: error.kind, message, since });
             if error.kind.is_lost_history() {
@@ -244,7 +253,7 @@ struct Following {
     /// No attempt before then.
     retry_at: Option<Instant>,
     well_since: Option<Instant>,
-    outage: Option<Outage>,
+    outages: Outages,
 }
 
 impl Following {
@@ -257,7 +266,7 @@ impl Following {
             backoff: Backoff::new(),
             retry_at: None,
             well_since: None,
-            outage: None,
+            outages: Outages::none(),
         }
     }
 }

@@ -1,10 +1,12 @@
 //! Endpoints that do not answer.
 
+use std::time::Duration;
+
 use nix::sys::signal::Signal;
 use providers::ErrorKind;
 
 use super::{OFTEN, RARELY, Server, Version, follow, path, settings};
-use crate::support::{patience::eventually_async, process::free_port};
+use crate::support::{etcd::Options, patience::eventually_async, process::free_port};
 
 #[tokio::test]
 async fn a_dead_endpoint_is_told_and_the_next_one_is_used() {
@@ -85,4 +87,19 @@ async fn a_killed_member_is_replaced_by_the_next_one() {
         follower.until(&[("a", value.as_bytes())]).await;
         members[killed].restart().await;
     }
+}
+
+#[tokio::test]
+async fn e19_a_server_that_complains_of_pings_is_followed_on() {
+    let flags = vec!["--grpc-keepalive-min-time=60s".to_owned()];
+    let options = Options { flags, ..Options::default() };
+    let server = Server::start_with(Version::Current, options).await;
+    let mut writer = server.client().await;
+    writer.put(path("a"), "1", None).await.expect("a put");
+    // Without proofs between them the pings add up.
+    let mut follower = follow(settings(&server), Duration::from_secs(3600));
+    follower.until(&[("a", b"1")]).await;
+    assert_eq!(follower.error().await, ErrorKind::Unavailable);
+    writer.put(path("a"), "2", None).await.expect("a put");
+    follower.until(&[("a", b"2")]).await;
 }

@@ -1,14 +1,23 @@
 //! Faults of etcd and of the way to it, end to end: the built binary follows a real store, and each
 //! test reads like its row of the fault matrix.
 
+mod cancels;
+mod churn;
 mod compaction;
+mod endpoints;
+mod fragments;
 mod login;
 mod outage;
 mod restore;
+mod rights;
+mod silence;
+mod size;
+mod tls;
+mod tokens;
 
 use etcd_client::Client;
 
-use crate::support::app::App;
+use crate::support::{app::App, patience::eventually};
 
 /// What the source is called in the configuration.
 const SOURCE: &str = "app";
@@ -17,18 +26,46 @@ const PREFIX: &str = "/app/";
 /// The published file: a line for each key.
 const FILE: &str = "all";
 
-/// A Rehup that follows these endpoints; `etcd` is what else its source is set to.
+/// The usual template: a line for each key.
+const LINES: &str = "  - to: all\n    \
+    inline: \"{% for key, value in app | items %}{{ key }}={{ value }}\\n{% endfor %}\"\n";
+
+/// A Rehup that follows these endpoints; `etcd` is what else the provider is set to, `source` what
+/// else the source is.
 fn following<S: AsRef<str>>(endpoints: &[S], etcd: &str, source: &str) -> App {
-    let endpoints: Vec<_> = endpoints.iter().map(|it| format!("\"{}\"", it.as_ref())).collect();
     let app = App::new();
-    app.configure(format!(
-        "sources:\n  {SOURCE}:\n    etcd: {{ endpoints: [{}], prefix: {PREFIX}{etcd} }}\n{source}\
-         templates:\n  - to: {FILE}\n    inline: \"{{% for key, value in app | items %}}\
-         {{{{ key }}}}={{{{ value }}}}\\n{{% endfor %}}\"\n\
-         settle: off\n",
-        endpoints.join(", ")
-    ));
+    app.configure(configuration(endpoints, etcd, source, LINES));
     app
+}
+
+fn configuration<S: AsRef<str>>(
+    endpoints: &[S],
+    etcd: &str,
+    source: &str,
+    templates: &str,
+) -> String {
+    let endpoints: Vec<_> = endpoints.iter().map(|it| format!("\"{}\"", it.as_ref())).collect();
+    format!(
+        "sources:\n  {SOURCE}:\n    etcd: {{ endpoints: [{}], prefix: {PREFIX}{etcd} }}\n{source}\
+         templates:\n{templates}settle: off\n",
+        endpoints.join(", ")
+    )
+}
+
+/// Waits until the source is live.
+#[track_caller]
+fn is_live(app: &App) {
+    eventually(format_args!("the source is live; {}", app.tail()), || {
+        (app.state(SOURCE) == "live").then_some(())
+    });
+}
+
+/// Waits until the source is degraded for this reason, in status and metrics alike.
+#[track_caller]
+fn degrades(app: &App, reason: &str) {
+    eventually(format_args!("the source is degraded({reason}); {}", app.tail()), || {
+        is_degraded(app, reason).then_some(())
+    });
 }
 
 /// The count of full reads for one reason.

@@ -57,6 +57,37 @@ impl Authority {
         pair
     }
 
+    /// The same, but its time is over.
+    pub fn issue_expired(&self, name: &str, alternatives: &str) -> Pair {
+        let (request, settings) = (self.path("request"), self.path("settings"));
+        let pair = Pair {
+            cert: self.path(&format!("{name}.crt")),
+            key: self.path(&format!("{name}.key")),
+        };
+        Self::openssl(|openssl| {
+            openssl.args(["req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]);
+            openssl.args(["-nodes", "-subj", &format!("/CN={name}"), "-keyout"]).arg(&pair.key);
+            openssl.arg("-out").arg(&request);
+        });
+        let index = self.path("index");
+        std::fs::write(&index, "").expect("a file");
+        let text = format!(
+            "[ca]\ndefault_ca=own\n[own]\ndatabase={}\nrand_serial=yes\ndefault_md=sha256\n\
+             policy=any\n[any]\ncommonName=supplied\n[names]\nsubjectAltName={alternatives}\n",
+            index.display()
+        );
+        std::fs::write(&settings, text).expect("a file");
+        // The long past: only `ca` lets one choose the beginning.
+        Self::openssl(|openssl| {
+            openssl.args(["ca", "-batch", "-notext", "-config"]).arg(&settings);
+            openssl.args(["-startdate", "20200101000000Z", "-enddate", "20200102000000Z"]);
+            openssl.arg("-cert").arg(self.ca()).arg("-keyfile").arg(self.path("ca.key"));
+            openssl.args(["-extensions", "names", "-outdir"]).arg(self.folder.path());
+            openssl.arg("-in").arg(&request).arg("-out").arg(&pair.cert);
+        });
+        pair
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         Path::new(self.folder.path()).join(name)
     }
@@ -68,4 +99,16 @@ impl Authority {
         let text = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{command:?}:\n{text}");
     }
+}
+
+/// A private key in `folder`, and the public one, both PEM: for signed tokens.
+pub fn signing_key(folder: &Path) -> (PathBuf, PathBuf) {
+    let (private, public) = (folder.join("private.pem"), folder.join("public.pem"));
+    Authority::openssl(|openssl| {
+        openssl.args(["genrsa", "-traditional", "-out"]).arg(&private).arg("2048");
+    });
+    Authority::openssl(|openssl| {
+        openssl.args(["rsa", "-pubout", "-in"]).arg(&private).arg("-out").arg(&public);
+    });
+    (private, public)
 }

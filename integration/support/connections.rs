@@ -14,18 +14,17 @@ pub fn established(port: u16) -> usize {
     table.lines().filter(of_server).count()
 }
 
-/// Whether a process holds the socket at this port of 127.0.0.1.
-pub fn belongs_to(port: u16, process: u32) -> bool {
+/// Whether a process holds the socket at this port of 127.0.0.1; none if the kernel's table does
+/// not show the socket, as may happen when it changes while it is read.
+pub fn belongs_to(port: u16, process: u32) -> Option<bool> {
     let table = std::fs::read_to_string("/proc/net/tcp").expect("/proc/net/tcp");
     let local = format!("0100007F:{port:04X}");
     let inode = table.lines().find_map(|line| {
         let mut fields = line.split_whitespace().skip(1);
         (fields.next() == Some(&local)).then(|| fields.nth(7).map(str::to_owned)).flatten()
     });
-    let Some(inode) = inode else { return false };
-    let socket = format!("socket:[{inode}]");
-    let Ok(held) = std::fs::read_dir(format!("/proc/{process}/fd")) else { return false };
-    held.flatten()
-        .filter_map(|entry| std::fs::read_link(entry.path()).ok())
-        .any(|link| link.as_os_str() == socket.as_str())
+    let socket = format!("socket:[{}]", inode.filter(|inode| inode != "0")?);
+    let held = std::fs::read_dir(format!("/proc/{process}/fd")).ok()?;
+    let mut links = held.flatten().filter_map(|entry| std::fs::read_link(entry.path()).ok());
+    Some(links.any(|link| link.as_os_str() == socket.as_str()))
 }

@@ -191,6 +191,12 @@ impl Etcd {
         self.process.as_ref().expect("a running server").signal(signal);
     }
 
+    /// Other certificates from the next start on.
+    pub fn secure(&mut self, tls: ServerTls) {
+        self.options.tls = Some(tls);
+        self.stop();
+    }
+
     /// The URL for clients.
     pub fn endpoint(&self) -> String {
         let scheme = if self.options.tls.is_some() { "https" } else { "http" };

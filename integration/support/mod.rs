@@ -7,6 +7,8 @@ pub mod connections;
 pub mod consul;
 pub mod endpoint;
 pub mod etcd;
+pub mod fake_etcd;
+pub mod growth;
 pub mod http;
 pub mod nginx;
 pub mod patience;

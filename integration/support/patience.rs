@@ -58,7 +58,8 @@ pub async fn within<T>(
     }
 }
 
-fn record(bound: Duration, expected: &impl Display, took: Duration) {
+/// Notes how long something took that is promised within a bound.
+pub fn record(bound: Duration, expected: &impl Display, took: Duration) {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("times");
     let test = std::thread::current().name().unwrap_or_default().to_owned();
     // What is expected may end with a log; its first line says it.

@@ -9,18 +9,26 @@ mod follow;
 mod pace;
 mod wire;
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use futures_util::stream;
 
-use crate::{Provider, Updates, settings::ConsulSettings};
+use crate::{Provider, Snapshot, Updates, settings::ConsulSettings};
 use follow::Following;
 
 /// Keys below a prefix of Consul's KV store.
 pub struct Consul {
     settings: ConsulSettings,
     timers: Timers,
+    trusted: Trusted,
 }
+
+/// The last snapshot without doubts: what later ones lost is measured against it, also in the next
+/// stream, because a full read says nothing about what the rights hide.
+type Trusted = Arc<Mutex<Option<Snapshot>>>;
 
 /// The protocol's own intervals.
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +50,7 @@ impl Consul {
             doubt: Duration::from_secs(2),
             probe: Duration::from_secs(10),
         };
-        Self { settings, timers }
+        Self { settings, timers, trusted: Trusted::default() }
     }
 
     /// For the behaviour suite: proofs this often instead of each 30 s.
@@ -56,7 +64,8 @@ impl Consul {
 
 impl Provider for Consul {
     fn follow(&self) -> Updates {
-        let following = Following::new(self.settings.clone(), self.timers);
+        let following =
+            Following::new(self.settings.clone(), self.timers, Arc::clone(&self.trusted));
         Box::pin(stream::unfold(following, async |mut following| {
             let item = following.next().await;
             Some((item, following))

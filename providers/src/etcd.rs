@@ -7,21 +7,20 @@
 mod content;
 mod failure;
 mod follow;
+mod lessons;
 mod list;
 mod proof;
 mod range;
 mod session;
 mod watch;
 
-use std::{
-    sync::{Arc, atomic::AtomicU64},
-    time::Duration,
-};
+use std::time::Duration;
 
 use futures_util::stream;
 
 use crate::{Provider, Updates, settings::EtcdSettings};
 use follow::Follow;
+use lessons::Lessons;
 
 /// How far apart two proofs are.
 const PROOF_EVERY: Duration = Duration::from_secs(30);
@@ -30,14 +29,13 @@ const PROOF_EVERY: Duration = Duration::from_secs(30);
 pub struct Etcd {
     settings: EtcdSettings,
     proof_every: Duration,
-    /// The highest revision that any stream saw: a lower one is a restored store.
-    highest: Arc<AtomicU64>,
+    lessons: Lessons,
 }
 
 impl Etcd {
     /// A provider with these settings; nothing is contacted yet.
     pub fn new(settings: EtcdSettings) -> Self {
-        Self { settings, proof_every: PROOF_EVERY, highest: Arc::default() }
+        Self { settings, proof_every: PROOF_EVERY, lessons: Lessons::default() }
     }
 
     /// Another interval of proofs, for tests that do not want to wait for one.
@@ -51,8 +49,8 @@ impl Etcd {
 
 impl Provider for Etcd {
     fn follow(&self) -> Updates {
-        let highest = Arc::clone(&self.highest);
-        let follow = Follow::new(self.settings.clone(), self.proof_every, highest);
+        let lessons = self.lessons.clone();
+        let follow = Follow::new(self.settings.clone(), self.proof_every, lessons);
         Box::pin(stream::unfold(follow, async |mut follow| {
             let item = follow.next().await;
             Some((item, follow))

@@ -77,6 +77,8 @@ pub struct Connections {
     pub rendered: watch::Sender<u64>,
     /// How sources are asked for a full read.
     pub resyncs: Bells,
+    /// How sources are told that an operator accepted what was held.
+    pub accepted: Bells,
     /// The volume.
     pub volume: Volume,
     /// The volume's key.

@@ -1,4 +1,4 @@
-//! One outage of a source, in the log: told when it begins or changes, then ever less often.
+//! The outages of a source, in the log: told when they begin or change, then ever less often.
 
 use std::time::Duration;
 
@@ -9,25 +9,39 @@ use tracing::{info, warn};
 const AGAIN: Duration = Duration::from_secs(60);
 const AGAIN_AT_MOST: Duration = Duration::from_secs(3600);
 
-/// From the first error to the next answer.
-pub(super) struct Outage {
-    since: Instant,
+/// The outages of one source, one after the other. A store that fails and answers in turns is told
+/// as seldom as one that stays away.
+pub(super) struct Outages {
+    /// The one that lasts, and whether it was told.
+    now: Option<(Instant, bool)>,
     /// The kind that was told last, and when to tell it again.
     told: Option<(ErrorKind, Instant)>,
     again: Duration,
 }
 
-impl Outage {
-    pub(super) fn begin() -> Self {
-        Self { since: Instant::now(), told: None, again: AGAIN }
+impl Outages {
+    pub(super) fn none() -> Self {
+        Self { now: None, told: None, again: AGAIN }
     }
 
-    pub(super) fn since(&self) -> Instant {
-        self.since
+    /// Forgets what was told: the source was well for long.
+    pub(super) fn forget(&mut self) {
+        *self = Self::none();
     }
 
-    /// Logs an error, unless the same kind was told a short time ago; true if it did.
-    pub(super) fn tell(&mut self, source: &str, kind: ErrorKind, message: &str) -> bool {
+    /// Notes an error and logs it, unless the same kind was told a short time ago; since when the
+    /// outage lasts.
+    pub(super) fn tell(&mut self, source: &str, kind: ErrorKind, message: &str) -> Instant {
+        let (since, _) = *self.now.get_or_insert((Instant::now(), false));
+        if self.is_news(kind) {
+            self.now = Some((since, true));
+            let seconds = since.elapsed().as_secs();
+            warn!(source, %kind, seconds, "the source cannot be followed: {message}");
+        }
+        since
+    }
+
+    fn is_news(&mut self, kind: ErrorKind) -> bool {
         let now = Instant::now();
         match self.told {
             Some((told, _)) if told != kind => self.again = AGAIN,
@@ -36,14 +50,15 @@ impl Outage {
             None => {}
         }
         self.told = Some((kind, now + self.again));
-        let seconds = self.since.elapsed().as_secs();
-        warn!(source, %kind, seconds, "the source cannot be followed: {message}");
         true
     }
 
-    pub(super) fn end(self, source: &str) {
-        let seconds = self.since.elapsed().as_secs();
-        info!(source, seconds, "the source answers again");
+    /// Notes an answer; one that ends an outage of which nobody heard is nothing to tell.
+    pub(super) fn end(&mut self, source: &str) {
+        if let Some((since, true)) = self.now.take() {
+            let seconds = since.elapsed().as_secs();
+            info!(source, seconds, "the source answers again");
+        }
     }
 }
 
@@ -51,18 +66,43 @@ impl Outage {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn an_error_is_told_once_then_at_growing_intervals_and_when_it_changes() {
-        let mut outage = Outage::begin();
+    /// The seconds of the first ten minutes in which something new is told.
+    async fn told(outages: &mut Outages, mut second: impl FnMut(u64, &mut Outages)) -> Vec<u64> {
         let mut told = Vec::new();
-        for second in 0..600 {
-            if outage.tell("app", ErrorKind::Unavailable, "refused") {
-                told.push(second);
+        for number in 0..600 {
+            let before = outages.told;
+            second(number, outages);
+            if outages.told != before {
+                told.push(number);
             }
             tokio::time::advance(Duration::from_secs(1)).await;
         }
-        assert_eq!(told, [0, 60, 180, 420]);
-        assert!(outage.tell("app", ErrorKind::Auth, "wrong password"));
-        assert!(!outage.tell("app", ErrorKind::Auth, "wrong password"));
+        told
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_error_is_told_once_then_at_growing_intervals_and_when_it_changes() {
+        let mut outages = Outages::none();
+        let fails = |_, outages: &mut Outages| {
+            outages.tell("app", ErrorKind::Unavailable, "refused");
+        };
+        assert_eq!(told(&mut outages, fails).await, [0, 60, 180, 420]);
+        assert!(outages.is_news(ErrorKind::Auth));
+        assert!(!outages.is_news(ErrorKind::Auth));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_store_that_fails_and_answers_in_turns_is_told_as_seldom() {
+        let mut outages = Outages::none();
+        let turns = |second, outages: &mut Outages| {
+            if second % 20 == 0 {
+                outages.tell("app", ErrorKind::Unavailable, "broke off");
+            } else {
+                outages.end("app");
+            }
+        };
+        assert_eq!(told(&mut outages, turns).await, [0, 60, 180, 420]);
+        outages.forget();
+        assert!(outages.is_news(ErrorKind::Unavailable));
     }
 }

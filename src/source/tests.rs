@@ -57,6 +57,7 @@ async fn scene(test: impl AsyncFnOnce(&mut Scene)) {
         },
         inbox: Arc::clone(&inbox),
         resync: wishes,
+        accepted: watch::channel(0).1,
         board: board.clone(),
         first: Instant::now(),
     };

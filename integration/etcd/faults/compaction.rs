@@ -2,7 +2,7 @@
 
 use etcd_client::Client;
 
-use super::{FILE, PREFIX, following, put, resyncs};
+use super::{FILE, PREFIX, degrades, following, is_live, put, resyncs};
 use crate::support::{
     etcd::{Etcd, Version},
     patience::eventually,
@@ -38,14 +38,14 @@ async fn cut_off_while_history_is_compacted(version: Version) {
     }
     writer.delete(format!("{PREFIX}gone"), None).await.expect("a delete");
     compact(&mut writer).await;
-    eventually("the source is degraded", || super::is_degraded(&app, "unavailable").then_some(()));
+    degrades(&app, "unavailable");
     assert_eq!(app.read(FILE).as_deref(), Some("a=1\nb=1\ngone=1\n"), "the last good one stays");
     assert_eq!(app.generation(), 1);
 
     proxy.turn(Manner::Forward);
     app.shows(FILE, "a=50\nb=1\n");
     assert_eq!(app.generation(), 2, "one generation with the final state, whatever was missed");
-    eventually("the source is live", || (app.state("app") == "live").then_some(()));
+    is_live(&app);
     put(&mut writer, "b", "2").await;
     app.shows(FILE, "a=50\nb=2\n");
 }
@@ -69,7 +69,7 @@ async fn e01_a_slow_watch_is_overtaken_by_the_compaction() {
     let proxy = Proxy::to(etcd.port());
     let mut app = following(&[proxy.url()], "", "");
     app.start().shows(FILE, "a=1\ngone=\n");
-    eventually("the watch is open", || (app.state("app") == "live").then_some(()));
+    is_live(&app);
 
     // Shorter than the client waits for the answer to a ping, so that the stream itself stays.
     proxy.turn(Manner::HoldAnswers);
@@ -86,7 +86,7 @@ async fn e01_a_slow_watch_is_overtaken_by_the_compaction() {
     eventually("the compaction was met", || (resyncs(&app, "compacted") > 0).then_some(()));
     assert_eq!(resyncs(&app, "compacted"), 1, "a refused revision is not asked again");
     assert_eq!(proxy.accepted(), connections, "on the same connection");
-    eventually("the source is live", || (app.state("app") == "live").then_some(()));
+    is_live(&app);
     put(&mut writer, "a", "2").await;
     app.shows(FILE, "a=2\nlong=short\n");
 }

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use super::{FILE, PREFIX, following, put};
+use super::{FILE, PREFIX, following, is_live, put};
 use crate::support::{
     app::App,
     etcd::{
         Version,
         users::{Guarded, READER},
     },
-    patience::{eventually, within},
+    patience::within,
     proxy::Proxy,
 };
 
@@ -25,7 +25,7 @@ async fn reading(version: Version) -> (Guarded, Proxy, App) {
     let login = format!(", username: {READER}, password_file: {}", password.display());
     let mut app = following(&[proxy.url()], &login, "");
     app.start().shows(FILE, "a=1\n");
-    eventually("the source is live", || (app.state("app") == "live").then_some(()));
+    is_live(&app);
     (guarded, proxy, app)
 }
 
@@ -40,7 +40,7 @@ async fn expires_while_idle(version: Version) {
         app.read(FILE)?.contains("a=2").then_some(())
     })
     .await;
-    eventually("the source is live", || (app.state("app") == "live").then_some(()));
+    is_live(&app);
     // The operator's own may have expired too.
     let logins = guarded.logins() - logins;
     assert!((1..=2).contains(&logins), "{logins} logins");

@@ -5,11 +5,11 @@ use std::time::Duration;
 use etcd_client::{Compare, CompareOp, Txn, TxnOp};
 use nix::sys::signal::Signal;
 
-use super::{FILE, PREFIX, following, is_degraded, put};
+use super::{FILE, PREFIX, degrades, following, is_degraded, is_live, put};
 use crate::support::{
     app::App,
     etcd::{Etcd, Version},
-    patience::{eventually, eventually_async, within},
+    patience::{eventually_async, within},
     proxy::{Manner, Proxy},
 };
 
@@ -29,7 +29,7 @@ impl Scene {
         let endpoints: Vec<_> = fronts.iter().map(Proxy::url).collect();
         let mut app = following(&endpoints, "", "");
         app.start().shows(FILE, "a=1\n");
-        eventually("the source is live", || (app.state("app") == "live").then_some(()));
+        is_live(&app);
         Self { members, fronts, app }
     }
 
@@ -73,7 +73,7 @@ impl Scene {
         })
         .await;
         assert_eq!(self.app.generation(), before + 1, "one change, one generation");
-        eventually("the source is live", || (self.app.state("app") == "live").then_some(()));
+        is_live(&self.app);
     }
 }
 
@@ -102,13 +102,13 @@ async fn e05_without_any_leader_the_last_good_generation_stays_and_it_is_told() 
         scene.app.state("app").starts_with("degraded").then_some(())
     })
     .await;
-    eventually("no leader is the reason", || is_degraded(&scene.app, "no_leader").then_some(()));
+    degrades(&scene.app, "no_leader");
     assert_eq!((scene.app.read(FILE).as_deref(), scene.app.generation()), (Some("a=1\n"), 1));
     scene.app.answers("/readyz", 200);
     for other in others {
         scene.members[other].signal(Signal::SIGCONT);
     }
-    eventually("the source is live", || (scene.app.state("app") == "live").then_some(()));
+    is_live(&scene.app);
     scene.is_seen(followed, "2", Duration::from_secs(5)).await;
 }
 
@@ -139,7 +139,7 @@ async fn e07_a_frozen_server_is_told_and_followed_again_when_it_wakes() {
     put(&mut writer, "a", "1").await;
     let mut app = following(&[etcd.endpoint()], "", "");
     app.start().shows(FILE, "a=1\n");
-    eventually("the source is live", || (app.state("app") == "live").then_some(()));
+    is_live(&app);
     etcd.signal(Signal::SIGSTOP);
     within(Duration::from_secs(15), format_args!("degraded; {}", app.tail()), async || {
         is_degraded(&app, "unavailable").then_some(())
@@ -150,5 +150,5 @@ async fn e07_a_frozen_server_is_told_and_followed_again_when_it_wakes() {
     let mut writer = etcd.client().await;
     put(&mut writer, "a", "2").await;
     app.shows(FILE, "a=2\n");
-    eventually("the source is live", || (app.state("app") == "live").then_some(()));
+    is_live(&app);
 }

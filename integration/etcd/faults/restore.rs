@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::{FILE, following, put, resyncs};
+use super::{FILE, following, is_live, put, resyncs};
 use crate::support::{
     etcd::{Etcd, Version},
-    patience::{eventually, within},
+    patience::within,
     proxy::{Manner, Proxy},
 };
 
@@ -21,7 +21,7 @@ async fn e03_a_restored_store_is_a_new_truth() {
         put(&mut writer, "a", format!("after-{number}")).await;
     }
     app.shows(FILE, "a=after-5\n");
-    eventually("the source is live", || (app.state("app") == "live").then_some(()));
+    is_live(&app);
 
     etcd.restore(&snapshot);
     etcd.restart().await;
@@ -40,7 +40,7 @@ async fn e03_a_restored_store_is_a_new_truth() {
         put(&mut writer, "a", format!("anew-{number}")).await;
         app.shows(FILE, &format!("a=anew-{number}\n"));
     }
-    eventually("the source is live", || (app.state("app") == "live").then_some(()));
+    is_live(&app);
     app.answers("/freshz", 200);
 }
 
@@ -71,5 +71,5 @@ async fn e04_a_restored_store_that_went_past_the_old_revision_is_read_anew() {
     assert_eq!(app.generation(), generation + 1);
     put(&mut writer, "a", "at last").await;
     app.shows(FILE, "a=at last\nkept=1\nother=19\n");
-    eventually("the source is live", || (app.state("app") == "live").then_some(()));
+    is_live(&app);
 }

@@ -21,6 +21,25 @@ struct Pair<'a> {
 #[derive(Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
+/// From this size on a body is read beside the runtime: it takes about a millisecond for each MiB,
+/// and probes and signals wait meanwhile.
+const LARGE: usize = 1 << 20;
+
+/// The same as [`entries`]. Cancel safe: a large body is then read to its end for nothing.
+pub(super) async fn read(
+    body: Vec<u8>,
+    prefix: String,
+    max_bytes: u64,
+    before: Entries,
+) -> Result<Entries, ProviderError> {
+    if body.len() < LARGE {
+        return entries(&body, &prefix, max_bytes, &before);
+    }
+    let reading = move || entries(&body, &prefix, max_bytes, &before);
+    let stopped = |_| malformed("reading the answer was given up");
+    tokio::task::spawn_blocking(reading).await.unwrap_or_else(|error| Err(stopped(error)))
+}
+
 /// The entries of `body` below `prefix`, made from `before` by difference.
 ///
 /// Left out are folder keys, which end in `/`, and the prefix itself.
@@ -111,7 +130,7 @@ fn malformed(message: impl Into<String>) -> ProviderError {
 mod tests {
     use super::*;
 
-    fn read(body: &str) -> Result<Entries, ProviderError> {
+    fn parse(body: &str) -> Result<Entries, ProviderError> {
         entries(body.as_bytes(), "app/", 100, &Entries::new())
     }
 
@@ -119,7 +138,7 @@ mod tests {
     fn values_are_bytes_and_folders_are_no_keys() {
         let body = r#"[{"Key":"app/","Value":"eA=="},{"Key":"app/dir/","Value":null},
             {"Key":"app/b","Value":null},{"Key":"app/a\"","Value":"\u002f/8=","Flags":7}]"#;
-        let entries = read(body).expect("a good answer");
+        let entries = parse(body).expect("a good answer");
         let seen: Vec<_> =
             entries.iter().map(|(key, value)| (key.as_str(), &**value.bytes())).collect();
         assert_eq!(seen, [("a\"", &[0xff, 0xff][..]), ("b", &[])]);
@@ -149,7 +168,7 @@ mod tests {
                 ErrorKind::TooLarge,
             ),
         ] {
-            let error = read(body).expect_err(body);
+            let error = parse(body).expect_err(body);
             assert_eq!(error.kind, kind, "{body}: {error}");
             assert!(!format!("{error:?}").contains("c2Vj"), "{error:?}");
         }
@@ -158,12 +177,24 @@ mod tests {
     #[test]
     fn any_cut_of_an_answer_is_refused() {
         let body = r#"[{"Key":"app/a","Value":"eA=="},{"Key":"app/b","Value":"eQ=="}]"#;
-        assert!((0..body.len()).all(|end| read(&body[..end]).is_err()));
+        assert!((0..body.len()).all(|end| parse(&body[..end]).is_err()));
+    }
+
+    #[tokio::test]
+    async fn a_large_body_is_read_like_a_small_one() {
+        let body = |value: &str| format!(r#"[{{"Key":"app/a","Value":"{value}"}}]"#).into_bytes();
+        for size in [4, 2 * LARGE] {
+            let prefix = || "app/".to_owned();
+            let large = read(body(&"QUJD".repeat(size / 4)), prefix(), 4 << 20, Entries::new());
+            assert_eq!(large.await.expect("a good answer")["a"].bytes().len(), size / 4 * 3);
+            let broken = read(body(&"!".repeat(size)), prefix(), 4 << 20, Entries::new());
+            assert_eq!(broken.await.expect_err("no base64").kind, ErrorKind::Malformed);
+        }
     }
 
     #[test]
     fn what_did_not_change_is_shared() {
-        let before = read(r#"[{"Key":"app/a","Value":"eA=="},{"Key":"app/b","Value":"eQ=="}]"#);
+        let before = parse(r#"[{"Key":"app/a","Value":"eA=="},{"Key":"app/b","Value":"eQ=="}]"#);
         let before = before.expect("a good answer");
         let body = r#"[{"Key":"app/b","Value":"eQ=="},{"Key":"app/c","Value":"eg=="}]"#;
         let after = entries(body.as_bytes(), "app/", 100, &before).expect("a good answer");

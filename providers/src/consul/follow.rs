@@ -1,11 +1,11 @@
 //! The state of one followed prefix: what is held, what is asked next, what runs now.
 
-use std::{pin::Pin, time::Duration};
+use std::{pin::Pin, sync::PoisonError, time::Duration};
 
 use tokio::time::{Instant, sleep_until};
 
 use super::{
-    Timers, body,
+    Timers, Trusted, body,
     pace::Pace,
     wire::{Answer, Request, Wire},
 };
@@ -14,7 +14,10 @@ use crate::{
     settings::{Consistency, ConsulSettings},
 };
 
-type Asking = Pin<Box<dyn Future<Output = Result<Answer, ProviderError>> + Send>>;
+type Asking<T> = Pin<Box<dyn Future<Output = Result<T, ProviderError>> + Send>>;
+
+/// An answer and what its body holds.
+type Content = (Answer, Entries);
 
 /// The next read of the reading side.
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +40,7 @@ struct Held {
 
 /// What ended first.
 enum Event {
-    Read(Result<Answer, ProviderError>),
+    Read(Result<Content, ProviderError>),
     Proof(Result<Answer, ProviderError>),
 }
 
@@ -47,13 +50,12 @@ pub(super) struct Following {
     timers: Timers,
     wire: Wire,
     ask: Ask,
-    reading: Option<Asking>,
-    proving: Option<Asking>,
+    reading: Option<Asking<Content>>,
+    proving: Option<Asking<Answer>>,
     prove_at: Instant,
     held: Option<Held>,
-    /// The last snapshot without doubts: what later ones lost is measured against it.
-    trusted: Option<Snapshot>,
-    /// Answers that brought nothing new.
+    trusted: Trusted,
+    /// Answers that brought nothing new, or no index to wait behind.
     idle: Pace,
     /// Answers that brought a change.
     busy: Pace,
@@ -61,7 +63,7 @@ pub(super) struct Following {
 }
 
 impl Following {
-    pub(super) fn new(settings: ConsulSettings, timers: Timers) -> Self {
+    pub(super) fn new(settings: ConsulSettings, timers: Timers, trusted: Trusted) -> Self {
         Self {
             wire: Wire::new(settings.clone()),
             settings,
@@ -71,9 +73,9 @@ impl Following {
             proving: None,
             prove_at: Instant::now(),
             held: None,
-            trusted: None,
-            idle: Pace::new(2, Duration::from_secs(1)),
-            busy: Pace::new(20, Duration::from_millis(5)),
+            trusted,
+            idle: Pace::new(1, Duration::from_secs(1)),
+            busy: Pace::new(2, Duration::from_millis(100)),
             read_at: Instant::now(),
         }
     }
@@ -82,17 +84,15 @@ impl Following {
     pub(super) async fn next(&mut self) -> Result<Update, ProviderError> {
         loop {
             let told = match self.event().await {
-                Event::Read(Ok(answer)) => self.read(&answer),
-                Event::Proof(Ok(answer)) => Ok(self.proof(&answer)),
-                Event::Read(Err(error)) | Event::Proof(Err(error)) => Err(error),
-            };
-            match told {
-                Ok(None) => {}
-                Ok(Some(update)) => return Ok(update),
-                Err(error) => {
+                Event::Read(Ok((answer, entries))) => self.read(&answer, entries),
+                Event::Proof(Ok(answer)) => self.proof(&answer),
+                Event::Read(Err(error)) | Event::Proof(Err(error)) => {
                     self.start_over();
                     return Err(error);
                 }
+            };
+            if let Some(update) = told {
+                return Ok(update);
             }
         }
     }
@@ -128,7 +128,7 @@ impl Following {
         self.proving.is_none() && sure && matches!(self.ask, Ask::Behind(_))
     }
 
-    fn start_reading(&mut self) -> Asking {
+    fn start_reading(&mut self) -> Asking<Content> {
         let wait = self.settings.wait;
         let consistency = match self.ask {
             Ask::First | Ask::Behind(_) => self.settings.consistency,
@@ -141,10 +141,19 @@ impl Following {
             None => self.timers.probe,
         };
         let request = Request { block, consistency, keep: true, deadline };
-        Box::pin(self.wire.ask(request))
+        let asking = self.wire.ask(request);
+        let (prefix, max_bytes) = (self.settings.prefix.clone(), self.settings.max_bytes);
+        let before = self.held.as_ref().map(|held| held.snapshot.entries.clone());
+        let before = before.unwrap_or_default();
+        Box::pin(async move {
+            let mut answer = asking.await?;
+            let Some(body) = answer.body.take() else { return Ok((answer, Entries::new())) };
+            let entries = body::read(body, prefix, max_bytes, before).await?;
+            Ok((answer, entries))
+        })
     }
 
-    fn start_proving(&mut self) -> Asking {
+    fn start_proving(&mut self) -> Asking<Answer> {
         let request = Request {
             block: None,
             consistency: Consistency::Default,
@@ -186,7 +195,7 @@ impl Following {
         Some(Update::Current { revision, as_of: answer.started })
     }
 
-    fn read(&mut self, answer: &Answer) -> Result<Option<Update>, ProviderError> {
+    fn read(&mut self, answer: &Answer, entries: Entries) -> Option<Update> {
         let asked = self.ask;
         let index = answer.meta.index.unwrap_or(1);
         if let Ask::Behind(behind) = asked {
@@ -195,10 +204,9 @@ impl Following {
             // answer is from before.
             if answer.meta.index.is_some() && (index < behind || (index == behind && early)) {
                 self.read_again();
-                return Ok(None);
+                return None;
             }
         }
-        let entries = self.entries(answer)?;
         let doubts = self.doubts(answer, index, &entries);
         let held = self.held.as_ref().map(|held| &held.snapshot);
         let same_content = held.is_some_and(|held| held.entries == entries);
@@ -208,20 +216,22 @@ impl Following {
             && self.settings.consistency != Consistency::Stale;
         let as_of = if woken { answer.arrived } else { answer.started };
         let snapshot = Snapshot { revision: Revision(index), entries, doubts, as_of };
-        self.plan(index, &snapshot.doubts, same_content);
+        // Without an index the next request waits for nothing, whatever it brings.
+        let slowly = same_content || answer.meta.index.is_none();
+        self.plan(index, &snapshot.doubts, same_content, slowly);
         if snapshot.doubts.is_empty() {
-            self.trusted = Some(snapshot.clone());
+            *self.trusted.lock().unwrap_or_else(PoisonError::into_inner) = Some(snapshot.clone());
         }
         self.held = Some(Held { snapshot: snapshot.clone(), digest: answer.digest });
         if !same {
-            return Ok(Some(Update::Snapshot(snapshot)));
+            return Some(Update::Snapshot(snapshot));
         }
         let proves = snapshot.doubts.is_empty() && matches!(asked, Ask::Again | Ask::Doubting);
-        Ok(proves.then_some(Update::Current { revision: snapshot.revision, as_of }))
+        proves.then_some(Update::Current { revision: snapshot.revision, as_of })
     }
 
     /// What to ask after an answer.
-    fn plan(&mut self, index: u64, doubts: &[Doubt], same: bool) {
+    fn plan(&mut self, index: u64, doubts: &[Doubt], same: bool, slowly: bool) {
         let now = Instant::now();
         if !doubts.is_empty() {
             self.proving = None;
@@ -236,25 +246,19 @@ impl Following {
             self.plan_proof();
         }
         self.ask = Ask::Behind(index);
-        self.read_at = now + if same { self.idle.take(now) } else { self.busy.take(now) };
+        self.read_at = now + if slowly { self.idle.take(now) } else { self.busy.take(now) };
     }
 
     fn plan_proof(&mut self) {
         self.prove_at = Instant::now() + self.timers.proof.mul_f64(0.9 + 0.1 * fastrand::f64());
     }
 
-    fn entries(&self, answer: &Answer) -> Result<Entries, ProviderError> {
-        let Some(body) = &answer.body else { return Ok(Entries::new()) };
-        let none = Entries::new();
-        let before = self.held.as_ref().map_or(&none, |held| &held.snapshot.entries);
-        body::entries(body, &self.settings.prefix, self.settings.max_bytes, before)
-    }
-
     fn doubts(&self, answer: &Answer, index: u64, entries: &Entries) -> Vec<Doubt> {
-        let lost = self.trusted.as_ref().is_some_and(|trusted| {
+        let trusted = self.trusted.lock().unwrap_or_else(PoisonError::into_inner);
+        let lost = trusted.as_ref().is_some_and(|trusted| {
             trusted.entries.keys().any(|key| !entries.contains_key(key.as_str()))
         });
-        let stood = self.trusted.as_ref().is_some_and(|trusted| trusted.revision.0 == index);
+        let stood = trusted.as_ref().is_some_and(|trusted| trusted.revision.0 == index);
         let anonymous = self.settings.token_file.is_none() && answer.meta.default_deny;
         [
             (answer.meta.filtered, Doubt::Filtered),
@@ -277,7 +281,7 @@ async fn alarm(at: Option<Instant>) {
 }
 
 /// The answer of what runs; never, if nothing does.
-async fn running(asking: &mut Option<Asking>) -> Result<Answer, ProviderError> {
+async fn running<T>(asking: &mut Option<Asking<T>>) -> Result<T, ProviderError> {
     match asking {
         Some(asking) => asking.await,
         None => std::future::pending().await,

@@ -38,7 +38,7 @@ impl Failure {
     }
 
     /// The store shows an older revision than the applied one.
-    pub(super) fn went_back(endpoint: &str, applied: i64, revision: i64) -> Self {
+    pub(super) fn went_back(endpoint: &str, applied: u64, revision: u64) -> Self {
         let message = format!(
             "etcd at {endpoint}: the store went back from revision {applied} to {revision}; it was \
              restored"
@@ -63,6 +63,21 @@ impl Failure {
         };
         let error = ProviderError::new(kind, message(endpoint, what, kind)).with_source(error);
         Self { error, recovery }
+    }
+
+    /// The first call on a connection with TLS: servers end it without a word when they do not
+    /// accept the client's certificate, because the handshake is over for us by then.
+    pub(super) fn of_first_call(endpoint: &str, what: &str, error: Error) -> Self {
+        let failure = Self::of_call(endpoint, what, error);
+        if failure.error.kind != ErrorKind::Unavailable || !broke_off(&failure.error) {
+            return failure;
+        }
+        let message = format!(
+            "etcd at {endpoint}: the server ended the connection right after the handshake; check \
+             that it accepts cert_file"
+        );
+        let error = ProviderError::new(ErrorKind::Tls, message).with_source(failure.error);
+        Self::reconnect(error)
     }
 
     /// A watch that the server cancelled; its reason may embed a whole gRPC error as text.
@@ -151,6 +166,14 @@ fn message(endpoint: &str, what: &str, kind: ErrorKind) -> String {
         _ => "failed",
     };
     format!("etcd at {endpoint}: {what} {problem}")
+}
+
+/// Whether a connection that stood was ended by the other side.
+fn broke_off(error: &(dyn StdError + 'static)) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    iter::successors(Some(error), |&error| error.source())
+        .filter_map(|error| error.downcast_ref::<io::Error>())
+        .any(|error| matches!(error.kind(), BrokenPipe | ConnectionReset | UnexpectedEof))
 }
 
 /// Whether a TLS error is anywhere below.

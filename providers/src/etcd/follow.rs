@@ -2,20 +2,13 @@
 //!
 //! Owns which endpoint is next. Must not wait between attempts: that is the core's.
 
-use std::{
-    mem,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{mem, time::Duration};
 
 use tokio::time::Instant;
 
 use super::{
-    content::Content,
     failure::{Failure, Recovery},
+    lessons::Lessons,
     list::list,
     range::Range,
     session::Session,
@@ -28,8 +21,7 @@ enum State {
     Disconnected,
     /// Everything is to be read.
     Connected(Session),
-    /// Read and told; the watch is to be opened.
-    Listed(Session, Content),
+    /// Read and told.
     Watching(Session, Box<Watch>),
 }
 
@@ -40,21 +32,19 @@ pub(super) struct Follow {
     proof_every: Duration,
     /// Counts up; the endpoint is this modulo their number.
     turn: usize,
-    /// The highest revision seen, shared with the streams before and after this one.
-    highest: Arc<AtomicU64>,
+    /// Connections that led to nothing since the last full read.
+    vain: usize,
+    lessons: Lessons,
     state: State,
 }
 
 impl Follow {
     /// Nothing done yet. The first endpoint is a random one, so that many of us spread.
-    pub(super) fn new(
-        settings: EtcdSettings,
-        proof_every: Duration,
-        highest: Arc<AtomicU64>,
-    ) -> Self {
+    pub(super) fn new(settings: EtcdSettings, proof_every: Duration, lessons: Lessons) -> Self {
         let range = Range::below(&settings.prefix);
         let turn = fastrand::usize(..settings.endpoints.len().max(1));
-        Self { settings, range, proof_every, turn, highest, state: State::Disconnected }
+        let state = State::Disconnected;
+        Self { settings, range, proof_every, turn, vain: 0, lessons, state }
     }
 
     /// The next update; an error leaves the state from which the next call tries again.
@@ -63,7 +53,7 @@ impl Follow {
             if let Some(update) = self.step().await? {
                 let (Update::Snapshot(Snapshot { revision, .. })
                 | Update::Current { revision, .. }) = &update;
-                self.highest.fetch_max(revision.0, Ordering::Relaxed);
+                self.lessons.saw(revision.0);
                 return Ok(update);
             }
         }
@@ -71,38 +61,24 @@ impl Follow {
 
     async fn step(&mut self) -> Result<Option<Update>, ProviderError> {
         match mem::replace(&mut self.state, State::Disconnected) {
-            State::Disconnected => match connect(&self.settings, self.turn).await {
+            State::Disconnected => match self.connect().await {
                 Ok(session) => {
                     self.state = State::Connected(session);
                     Ok(None)
                 }
                 Err(failure) => {
-                    self.turn = self.turn.wrapping_add(1);
+                    self.next_endpoint();
                     Err(failure.error)
                 }
             },
-            State::Connected(session) => {
+            State::Connected(mut session) => {
                 let as_of = Instant::now();
-                match list(&session, &self.range, self.settings.max_bytes).await {
-                    Ok(content) if content.revision().0 < self.highest.load(Ordering::Relaxed) => {
-                        let failure = self.restored(session.endpoint(), content.applied());
-                        self.recover(session, failure).await
-                    }
-                    Ok(content) => {
-                        let snapshot = content.snapshot(as_of);
-                        self.state = State::Listed(session, content);
-                        Ok(Some(Update::Snapshot(snapshot)))
-                    }
-                    Err(failure) => self.recover(session, failure).await,
-                }
-            }
-            State::Listed(mut session, content) => {
-                let range = self.range.clone();
-                match Watch::open(&session, range, content, self.proof_every).await {
+                match self.read_and_watch(&mut session).await {
                     Ok(watch) => {
                         session.proved_useful();
+                        let snapshot = watch.snapshot(as_of);
                         self.state = State::Watching(session, Box::new(watch));
-                        Ok(None)
+                        Ok(Some(Update::Snapshot(snapshot)))
                     }
                     Err(failure) => self.recover(session, failure).await,
                 }
@@ -117,10 +93,16 @@ impl Follow {
         }
     }
 
-    /// A store that was restored is told once; what it holds now is the truth.
-    fn restored(&self, endpoint: &str, revision: i64) -> Failure {
-        let before = self.highest.swap(revision.unsigned_abs(), Ordering::Relaxed);
-        Failure::went_back(endpoint, before.cast_signed(), revision)
+    /// Reads everything and opens the watch that goes on from there. What was read is told only
+    /// then: a source whose watch is refused again and again is not a live one.
+    async fn read_and_watch(&mut self, session: &mut Session) -> Result<Watch, Failure> {
+        let content = list(session, &self.range, self.settings.max_bytes).await?;
+        self.vain = 0;
+        let revision = content.revision().0;
+        if let Some(before) = self.lessons.went_back_to(revision) {
+            return Err(Failure::went_back(session.endpoint(), before, revision));
+        }
+        Watch::open(session, self.range.clone(), content, self.proof_every).await
     }
 
     /// The state after a failure. Only an expired login is mended at once: it is part of normal
@@ -139,23 +121,31 @@ impl Follow {
         match failure.recovery {
             Recovery::Relist => self.state = State::Connected(session),
             Recovery::Login if session.may_log_in(&self.settings) => {
-                session.login(&self.settings).await.map_err(|failure| failure.error)?;
+                let renewed = session.login(&self.settings, &self.lessons).await;
+                renewed.map_err(|failure| failure.error)?;
                 self.state = State::Connected(session);
                 return Ok(None);
             }
             Recovery::Login => {}
-            Recovery::Reconnect => self.turn = self.turn.wrapping_add(1),
+            Recovery::Reconnect => self.next_endpoint(),
         }
         Err(failure.error)
     }
-}
 
-async fn connect(settings: &EtcdSettings, turn: usize) -> Result<Session, Failure> {
-    let endpoints = &settings.endpoints;
-    let Some(endpoint) = endpoints.get(turn % endpoints.len().max(1)) else {
-        let error = ProviderError::new(ErrorKind::Malformed, "no endpoints are set");
-        return Err(Failure::reconnect(error));
-    };
-    // Boxed: the client's connecting is large and rare, and would make every step as large.
-    Box::pin(Session::connect(settings, endpoint)).await
+    fn next_endpoint(&mut self) {
+        self.turn = self.turn.wrapping_add(1);
+        self.vain = self.vain.saturating_add(1);
+    }
+
+    async fn connect(&mut self) -> Result<Session, Failure> {
+        let endpoints = &self.settings.endpoints;
+        let Some(endpoint) = endpoints.get(self.turn % endpoints.len().max(1)) else {
+            let error = ProviderError::new(ErrorKind::Malformed, "no endpoints are set");
+            return Err(Failure::reconnect(error));
+        };
+        // While others were not tried yet, one that accepts and stays silent is left sooner.
+        let hasty = self.vain + 1 < endpoints.len();
+        // Boxed: the client's connecting is large and rare, and would make every step as large.
+        Box::pin(Session::connect(&self.settings, endpoint, &self.lessons, hasty)).await
+    }
 }

@@ -6,7 +6,7 @@ use super::{
     content::Content,
     failure::Failure,
     range::{Range, successor},
-    session::{Session, bounded},
+    session::Session,
 };
 use crate::{ErrorKind, ProviderError};
 
@@ -15,11 +15,12 @@ const PAGE: i64 = 500;
 
 /// Reads every key at the revision of the first page, linearizably.
 pub(super) async fn list(
-    session: &Session,
+    session: &mut Session,
     range: &Range,
     max_bytes: u64,
 ) -> Result<Content, Failure> {
     let mut page = page_from(session, range, range.start().to_vec(), 0).await?;
+    session.answered();
     let mut content = Content::at(revision_of(session.endpoint(), &page)?, max_bytes);
     loop {
         let more = page.more();
@@ -41,7 +42,7 @@ async fn page_from(
 ) -> Result<GetResponse, Failure> {
     let options =
         GetOptions::new().with_range(range.end()).with_limit(PAGE).with_revision(revision);
-    bounded(session.endpoint(), "the read", session.kv().get(start, Some(options))).await
+    session.bounded("the read", session.kv().get(start, Some(options))).await
 }
 
 /// The store's revision when it answered.

@@ -71,7 +71,11 @@ impl Proof {
             Phase::Counting { as_of, applied, call } => {
                 let count = call.await?;
                 if count.revision < *applied {
-                    return Err(Failure::went_back(&self.endpoint, *applied, count.revision));
+                    return Err(Failure::went_back(
+                        &self.endpoint,
+                        applied.unsigned_abs(),
+                        count.revision.unsigned_abs(),
+                    ));
                 }
                 let now = Instant::now();
                 let (ask_at, end) = (now + ASK_EVERY, now + ANSWER_WITHIN);

@@ -18,7 +18,7 @@ use super::{
     range::Range,
     session::{Session, bounded},
 };
-use crate::{ErrorKind, ProviderError, Update};
+use crate::{ErrorKind, ProviderError, Snapshot, Update};
 
 /// A running watch and what it keeps up to date.
 pub(super) struct Watch {
@@ -57,6 +57,11 @@ impl Watch {
         let parts = Parts::new(session.decode_limit());
         let proof = Proof::new(endpoint.clone(), proof_every);
         Ok(Self { stream, endpoint, range, content, parts, proof })
+    }
+
+    /// What is held now.
+    pub(super) fn snapshot(&self, as_of: Instant) -> Snapshot {
+        self.content.snapshot(as_of)
     }
 
     /// Waits for the next change or proof. After an error the watch must be dropped.
@@ -162,7 +167,8 @@ fn meaning(
         return Ok(Meaning::Progress(header.revision));
     }
     if header.revision < applied {
-        return Err(Failure::went_back(endpoint, applied, header.revision));
+        let (before, now) = (applied.unsigned_abs(), header.revision.unsigned_abs());
+        return Err(Failure::went_back(endpoint, before, now));
     }
     if created {
         return Ok(Meaning::Created);
