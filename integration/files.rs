@@ -2,11 +2,18 @@
 //! happens where inotify cannot be used.
 
 pub mod folder;
+mod events;
+mod faults;
+mod fuse;
+mod mounts;
+mod saves;
+mod scene;
+mod swaps;
 
 use std::{fs, path::Path, process::Command, time::Duration};
 
 use futures_util::StreamExt;
-use providers::{Update, files::Watch};
+use providers::{Update, WatchMode, files::Watch};
 
 use folder::{Mounted, Plain, files};
 
@@ -55,7 +62,8 @@ async fn without_inotify_changes_are_polled() {
 
 async fn changes_are_polled() {
     let dir = crate::support::process::scratch();
-    assert!(!Watch::new([dir.path().to_owned()], Duration::from_secs(1)).is_complete());
+    let watch = Watch::new([dir.path().to_owned()], Duration::from_secs(1));
+    assert_eq!(watch.mode(), WatchMode::Poll);
     let key = dir.path().join("key");
     fs::write(&key, "1").expect("a file");
     let mut updates = files(dir.path(), Duration::from_millis(100)).follow();

@@ -10,13 +10,14 @@
 # Nothing is asked of apt while everything is there, and no package's service is started.
 set -euo pipefail
 
-# Beside programs: `protos` are protobuf's well-known types; `root`, `mounts` and `userns` are rights,
-# where `mounts` is what root needs for a test that others pass without.
+# Beside programs: `protos` are protobuf's well-known types; `root`, `mounts`, `userns` and `fuse` are
+# rights, where `mounts` is what root needs for a test that others pass without.
 has() {
     case $1 in
         protos) has_protos ;;
         root) [ "$(id -u)" = 0 ] && unshare --mount true 2>/dev/null ;;
         mounts) [ "$(id -u)" != 0 ] || unshare --mount true 2>/dev/null ;;
+        fuse) has root && [ -w /dev/fuse ] ;;
         userns) unshare --user --map-root-user true 2>/dev/null ;;
         libfaketime) compgen -G '/usr/lib/*/faketime/libfaketime.so.1' >/dev/null ;;
         etcd) [ -x "${ETCD_OLD:-/usr/bin/etcd}" ] ;; # The second, older one, where Debian puts it.
@@ -99,7 +100,7 @@ say_missing() {
 fatal=(cc protoc protos)
 case ${1:-} in
     build) optional=() ;;
-    test) fatal+=(setpriv) optional=(unshare openssl nginx prometheus etcd libfaketime) ;;
+    test) fatal+=(setpriv) optional=(unshare openssl nginx prometheus etcd strace vim libfaketime) ;;
     demo) optional=(nginx) ;;
     missing)
         shift

@@ -40,7 +40,7 @@ fn start(command: Command, loader: &Loader) -> Result<(), Failure> {
         _ => String::new(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let done = runtime.block_on(async {
         match command {
             Command::Run => supervisor::run(loader.clone(), confined).await,
             Command::Once { timeout, require_fresh } => {
@@ -58,5 +58,8 @@ fn start(command: Command, loader: &Loader) -> Result<(), Failure> {
             Command::Status { json } => commands::status::status(loader, json).await,
             Command::Schema => commands::print_schema(&config::schema()),
         }
-    })
+    });
+    // A read that hangs in a file system must not keep us.
+    runtime.shutdown_background();
+    done
 }

@@ -15,6 +15,7 @@ use prometheus_client::{
     },
     registry::Registry,
 };
+use providers::WatchMode;
 use tokio::time::Instant;
 
 use crate::status::{Cause, SourceState, Status};
@@ -30,6 +31,12 @@ struct SourceLabel {
 struct StateLabel {
     source: String,
     state: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ModeLabel {
+    source: String,
+    mode: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -182,8 +189,15 @@ fn sources(registry: &mut Registry, status: &Status, now: Instant) {
     let resyncs = Family::<ReasonLabel, Counter>::default();
     let by_state = Family::<StateLabel, Gauge>::default();
     let degraded = Family::<ReasonLabel, Gauge>::default();
+    let watch = Family::<ModeLabel, Gauge>::default();
+    let frozen = Family::<SourceLabel, Gauge>::default();
     for (name, source) in &status.sources {
         let label = SourceLabel { source: name.clone() };
+        frozen.get_or_create(&label).set(i64::from(source.frozen.is_some()));
+        for mode in source.watch.iter().flat_map(|_| WatchMode::ALL) {
+            let label = ModeLabel { source: name.clone(), mode: mode.to_string() };
+            watch.get_or_create(&label).set(i64::from(source.watch == Some(mode)));
+        }
         let proven = source
             .proven
             .map_or(f64::INFINITY, |at| now.saturating_duration_since(at).as_secs_f64());
@@ -213,6 +227,8 @@ fn sources(registry: &mut Registry, status: &Status, now: Instant) {
     registry.register("source_state", "1 for the state that a source is in", by_state);
     registry.register("source_degraded", "1 for the reason why a source is degraded", degraded);
     registry.register("source_resyncs", "Full reads by reason", resyncs);
+    registry.register("source_watch", "1 for the way in which changes are noticed", watch);
+    registry.register("source_frozen", "1 while a part of it will never update", frozen);
 }
 
 fn targets(registry: &mut Registry, status: &Status, now: Instant) {

@@ -9,7 +9,8 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::StreamExt;
 use providers::{
-    Doubt, Entries, ErrorKind, Provider, ProviderError, Revision, Snapshot, Update, Updates,
+    Cue, Doubt, Entries, ErrorKind, Note, Provider, ProviderError, Revision, Snapshot, Update,
+    Updates, WatchMode,
 };
 use tokio::{
     sync::watch,
@@ -31,6 +32,8 @@ use outage::Outages;
 const HEALTHY: Duration = Duration::from_secs(120);
 /// A provider proves itself every 30 s or fails; one that does neither is opened again.
 const SILENT: Duration = Duration::from_secs(120);
+/// The shortest wait after an error for which a cue was given.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Everything one source's task needs.
 pub struct Follower {
@@ -123,10 +126,11 @@ impl Follower {
                 Ok(Update::Current { revision, as_of }) => {
                     self.prove(revision, as_of, following);
                 }
+                Ok(Update::Note(note)) => self.note(note),
                 Err(error) => {
                     let wait = self.fail(&error, following);
                     following.retry_at = Some(Instant::now() + wait);
-                    pulse.wait(tokio::time::sleep(wait)).await;
+                    pulse.wait(rest(wait, error.cue.as_ref())).await;
                 }
             }
         }
@@ -207,7 +211,28 @@ impl Follower {
         self.well(following);
         let Some(last) = following.last.as_ref().filter(|_| !following.full) else { return };
         let proof = last.doubts.is_empty().then_some(as_of);
-        self.board.source(&self.name, |status| proven(status, revision, proof));
+        self.board.source(&self.name, |status| {
+            status.resyncing = false;
+            proven(status, revision, proof);
+        });
+    }
+
+    /// Shows, logs and counts what the provider says about the way it follows.
+    fn note(&self, note: Note) {
+        let source = &self.name;
+        let mut news = false;
+        self.board.source(source, |status| news = status.note(&note));
+        match note {
+            // A stream that was opened anew says everything again.
+            _ if !news => {}
+            Note::Watch(WatchMode::Events) => info!(source, "changes are told by events"),
+            Note::Watch(WatchMode::Poll) => {
+                warn!(source, "no events tell of changes here; they are looked for now and then");
+            }
+            Note::Lost(reason) => warn!(source, reason, "events were lost; all is read anew"),
+            Note::Frozen(Some(why)) => warn!(source, "a part will never update: {why}"),
+            Note::Frozen(None) => info!(source, "every part can change again"),
+        }
     }
 
     /// Notes that the store answered.
@@ -269,6 +294,20 @@ impl Following {
             outages: Outages::none(),
         }
     }
+}
+
+/// Waits after an error, shorter if a cue is given; never without a pause, for cues may be many.
+async fn rest(wait: Duration, cue: Option<&Cue>) {
+    let end = Instant::now() + wait;
+    sleep_until(end.min(Instant::now() + PAUSE)).await;
+    let given = async {
+        match cue {
+            Some(cue) => cue.given().await,
+            None => std::future::pending().await,
+        }
+    };
+    // Either is a reason to go on.
+    drop(timeout_at(end, given).await);
 }
 
 /// Completes at the next wish; never if nobody can wish any more.

@@ -76,7 +76,7 @@ async fn proven_under_load(version: Version) {
         while proofs < 5 {
             match follower.item().await {
                 Ok(Update::Current { .. }) => proofs += 1,
-                Ok(Update::Snapshot(_)) => {}
+                Ok(Update::Snapshot(_) | Update::Note(_)) => {}
                 Err(kind) => panic!("{kind} under load"),
             }
         }

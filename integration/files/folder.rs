@@ -74,6 +74,18 @@ impl Mounted {
         Self { place: Place::new(), content: BTreeMap::new(), version: 0 }
     }
 
+    /// Where it is mounted.
+    pub fn path(&self) -> PathBuf {
+        self.place.path()
+    }
+
+    /// Swaps in a version of two files that belong together: both hold its number.
+    pub fn both(&mut self, version: u32) {
+        let value = version.to_string().into_bytes();
+        self.content = ["a", "dir/b"].map(|key| (key.to_owned(), value.clone())).into();
+        self.swap();
+    }
+
     fn swap(&mut self) {
         let root = self.place.path();
         let old = fs::read_link(root.join("..data")).ok();

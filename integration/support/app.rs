@@ -1,7 +1,7 @@
 //! The built binary as a stranger would start it: a configuration, a volume, an admin port.
 
 use std::{
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     fmt,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -166,11 +166,18 @@ impl App {
 
     /// Starts `rehup run`.
     pub fn start(&mut self) -> &mut Self {
+        self.start_through::<&str>(&[])
+    }
+
+    /// Starts it through programs that replace themselves: `nsenter`, `setpriv`.
+    pub fn start_through<S: AsRef<OsStr>>(&mut self, words: &[S]) -> &mut Self {
         assert!(self.process.is_none(), "it runs already");
         self.starts += 1;
         let log = self.folder.path().join(format!("log-{}", self.starts));
         let environment = |command: &mut Command| self.environment(command);
-        let process = Process::start(&self.program, ["run"], &log, environment);
+        let mut line: Vec<_> = words.iter().map(AsRef::as_ref).collect();
+        line.extend([self.program.as_os_str(), OsStr::new("run")]);
+        let process = Process::start(line[0], &line[1..], &log, environment);
         self.process = Some(process);
         self
     }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::Cue;
+
 /// The class of a failure; a metric label and the word in `/freshz`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
@@ -75,6 +77,8 @@ pub struct ProviderError {
     pub kind: ErrorKind,
     /// How long the store asked us to wait.
     pub retry_after: Option<Duration>,
+    /// What may end the wait for the next attempt early.
+    pub cue: Option<Cue>,
     message: String,
     #[source]
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -83,7 +87,7 @@ pub struct ProviderError {
 impl ProviderError {
     /// A failure of `kind`; `message` is a lower-case fragment that names what it is about.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, retry_after: None, message: message.into(), source: None }
+        Self { kind, retry_after: None, cue: None, message: message.into(), source: None }
     }
 
     /// The error below this one.
@@ -100,6 +104,13 @@ impl ProviderError {
     #[must_use]
     pub fn with_retry_after(mut self, wait: Option<Duration>) -> Self {
         self.retry_after = wait;
+        self
+    }
+
+    /// What may end the wait for the next attempt early.
+    #[must_use]
+    pub fn with_cue(mut self, cue: Cue) -> Self {
+        self.cue = Some(cue);
         self
     }
 }

@@ -11,25 +11,26 @@
 //! FIFOs, sockets and devices are never opened: they are an error, as is a link that ends outside
 //! `path`, because leaving one out would look like a deleted key.
 
+mod reader;
 mod tree;
 
 use std::{
+    collections::VecDeque,
     path::Path,
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use futures_util::stream;
 use imbl::OrdMap;
-use tokio::{
-    task::{JoinHandle, spawn_blocking},
-    time::{Instant, sleep, timeout},
-};
+use tokio::time::{Instant, sleep};
 
 pub use crate::watch::{Wake, Watch};
 use crate::{
-    Entries, ErrorKind, Key, Provider, ProviderError, Revision, Snapshot, Update, Updates, Value,
-    settings::FilesSettings, watch::Activity,
+    Cue, Entries, ErrorKind, Key, Note, Provider, ProviderError, Revision, Snapshot, Update,
+    Updates, Value, WatchMode, settings::FilesSettings, watch::Activity, watch::Lane,
 };
+use reader::Reader;
 use tree::{Content, Tree};
 
 /// The time between two proofs at most, whatever `poll` says.
@@ -38,25 +39,28 @@ const PROOF: Duration = Duration::from_secs(30);
 const REST: Duration = Duration::from_millis(50);
 /// How long a writer may take; then what rests is taken, and what does not is an error.
 const RESTLESS: Duration = Duration::from_secs(2);
-/// How long one read may take: a network file system may hang.
-const READ: Duration = Duration::from_secs(30);
 
 /// The provider `files`.
 #[derive(Clone, Debug)]
 pub struct Files {
     settings: FilesSettings,
+    reader: Arc<Reader>,
+    /// For reading and for setting up watches.
+    lane: Lane,
 }
 
 impl Files {
     /// Follows what these settings name; nothing is read before the stream is polled.
     pub fn new(settings: FilesSettings) -> Self {
-        Self { settings }
+        let lane = Lane::default();
+        let reader = Arc::new(Reader::new(&settings, lane.clone()));
+        Self { settings, reader, lane }
     }
 }
 
 impl Provider for Files {
     fn follow(&self) -> Updates {
-        let follow = Follow::new(self.settings.clone());
+        let follow = Follow::new(self);
         Box::pin(stream::unfold(follow, async |mut follow| Some((follow.next().await, follow))))
     }
 }
@@ -64,43 +68,81 @@ impl Provider for Files {
 /// One stream.
 struct Follow {
     settings: FilesSettings,
+    reader: Arc<Reader>,
+    lane: Lane,
     /// None before the first poll of the stream.
     watch: Option<Watch>,
-    /// A read that took too long; there is never a second beside it.
-    reading: Option<JoinHandle<Result<Tree, ProviderError>>>,
+    /// Reads that began earlier are of an older stream.
+    since: Instant,
     /// Nothing was read since the start or the last error.
     owed: bool,
     last: Option<Entries>,
     /// How many reads found a difference.
     revision: u64,
+    /// What is to be said before the next wait.
+    notes: VecDeque<Note>,
+    /// What was said last.
+    mode: Option<WatchMode>,
+    frozen: Option<Note>,
 }
 
 impl Follow {
-    fn new(settings: FilesSettings) -> Self {
-        Self { settings, watch: None, reading: None, owed: true, last: None, revision: 0 }
+    fn new(files: &Files) -> Self {
+        Self {
+            settings: files.settings.clone(),
+            reader: Arc::clone(&files.reader),
+            lane: files.lane.clone(),
+            watch: None,
+            since: Instant::now(),
+            owed: true,
+            last: None,
+            revision: 0,
+            notes: VecDeque::new(),
+            mode: None,
+            frozen: None,
+        }
     }
 
     async fn next(&mut self) -> Result<Update, ProviderError> {
+        if let Some(note) = self.notes.pop_front() {
+            return Ok(Update::Note(note));
+        }
         let (path, poll) = (&self.settings.path, self.settings.poll.min(PROOF));
-        let watch = self.watch.get_or_insert_with(|| Watch::new([path.clone()], poll));
-        if !self.owed {
-            watch.changed().await;
+        let watch = self.watch.get_or_insert_with(|| {
+            self.since = Instant::now();
+            Watch::new_unarmed([path.clone()], poll, self.lane.clone())
+        });
+        let mut wake = Wake::Hint;
+        if self.owed {
+            watch.arm().await;
+        } else {
+            wake = watch.changed().await;
+        }
+        if wake == Wake::Lost {
+            return Ok(Update::Note(Note::Lost("overflow")));
         }
         self.owed = true;
-        let update = self.settled().await?;
-        self.owed = false;
-        Ok(update)
+        let found = self.settled().await;
+        let watch = self.watch.as_mut().expect("it was set above");
+        if wake == Wake::Poll && matches!(found, Ok(Update::Snapshot(_))) {
+            watch.doubt().await;
+        }
+        let (mode, cue) = (watch.mode(), Cue::new(watch.heard(), watch.interval()));
+        if self.mode.replace(mode) != Some(mode) {
+            self.notes.push_back(Note::Watch(mode));
+        }
+        self.owed = found.is_err();
+        found.map_err(|error| error.with_cue(cue))
     }
 
     /// Reads until no file is being written.
     async fn settled(&mut self) -> Result<Update, ProviderError> {
-        let begun = Instant::now();
+        let started = Instant::now();
         let mut before: Option<Tree> = None;
         loop {
-            let as_of = Instant::now();
-            let patient = as_of - begun < RESTLESS;
-            let restless = match self.read().await {
-                Ok(tree) => match self.restless(&tree, before.as_ref(), patient) {
+            let patient = started.elapsed() < RESTLESS;
+            let restless = match self.reader.read(self.since).await {
+                Ok((tree, as_of)) => match self.restless(&tree, before.as_ref(), patient) {
                     None => return Ok(self.accept(tree, as_of)),
                     Some(key) => {
                         before = Some(tree);
@@ -116,29 +158,13 @@ impl Follow {
                 }
                 Err(error) => return Err(error),
             };
-            if !patient && as_of - begun >= 2 * RESTLESS {
+            if !patient && started.elapsed() >= 2 * RESTLESS {
                 let place = self.settings.path.join(restless);
                 let message = format!("{} is written without a pause", place.display());
                 return Err(ProviderError::new(ErrorKind::Unavailable, message));
             }
             sleep(REST).await;
         }
-    }
-
-    async fn read(&mut self) -> Result<Tree, ProviderError> {
-        let (path, max_bytes) = (self.settings.path.clone(), self.settings.max_bytes);
-        let reading = self
-            .reading
-            .get_or_insert_with(|| spawn_blocking(move || tree::read(&path, max_bytes)));
-        let Ok(joined) = timeout(READ, reading).await else {
-            let message = format!("reading {} takes too long", self.settings.path.display());
-            return Err(ProviderError::new(ErrorKind::Unavailable, message));
-        };
-        self.reading = None;
-        joined.unwrap_or_else(|error| {
-            let message = format!("reading {} was cut off", self.settings.path.display());
-            Err(ProviderError::new(ErrorKind::Unavailable, message).with_source(error))
-        })
     }
 
     /// A key whose file may not be whole yet, or whose deletion may be half of a replacement.
@@ -148,7 +174,9 @@ impl Follow {
         let written = tree.files.iter().find(|(key, content)| {
             let known = last.get(key.as_str()).is_some_and(|v| v.bytes() == &content.bytes);
             let earlier = before.and_then(|tree| tree.files.get(*key));
-            !known && !self.is_whole(key, content, earlier, patient)
+            // Some programs empty a file, close it and write it later.
+            let emptied = content.bytes.is_empty() && last.contains_key(key.as_str());
+            !known && !self.is_whole(key, content, earlier, patient, emptied)
         });
         if let Some((key, _)) = written {
             return Some(key.clone());
@@ -168,6 +196,7 @@ impl Follow {
         content: &Content,
         before: Option<&Content>,
         patient: bool,
+        emptied: bool,
     ) -> bool {
         if content.atomic {
             return true;
@@ -176,6 +205,7 @@ impl Follow {
             _ if content.torn => false,
             Some(Activity::Writing) if patient => false,
             Some(Activity::Moved) => true,
+            _ if emptied && patient => false,
             _ => before == Some(content) || !is_recent(content.modified),
         }
     }
@@ -193,6 +223,7 @@ impl Follow {
         if let Some(watch) = &self.watch {
             watch.forget_activity();
         }
+        self.freeze(&tree);
         let entries = updated(self.last.as_ref(), tree);
         if entries.is_none() && self.last.is_some() {
             return Update::Current { revision: Revision(self.revision), as_of };
@@ -201,6 +232,20 @@ impl Follow {
         let entries = self.last.insert(entries.unwrap_or_default()).clone();
         let revision = Revision(self.revision);
         Update::Snapshot(Snapshot { revision, entries, doubts: Vec::new(), as_of })
+    }
+
+    /// Notes whether a file is mounted by itself: what replaces it elsewhere is never seen here.
+    fn freeze(&mut self, tree: &Tree) {
+        let frozen = tree.mounted.as_ref().map(|place| {
+            let place = place.display();
+            format!(
+                "{place} is mounted by itself (subPath) and will never update: mount its folder"
+            )
+        });
+        let note = Note::Frozen(frozen);
+        if self.frozen.replace(note.clone()).as_ref() != Some(&note) {
+            self.notes.push_back(note);
+        }
     }
 }
 

@@ -8,7 +8,8 @@
 //!
 //! 1. The first item that is not an error is a complete snapshot, freshly read; so is every later
 //!    snapshot, each from one revision.
-//! 2. An error is an item, never an end. The next poll tries again: the core decides when.
+//! 2. An error is an item, never an end. The next poll tries again: the core decides when. An error
+//!    may carry a [`Cue`] that makes it sooner.
 //! 3. The stream never ends by itself.
 //! 4. Dropping the stream closes its connections, threads and watches.
 //! 5. Equal snapshots may repeat; the core drops them.
@@ -31,6 +32,7 @@ pub mod etcd;
 pub mod files;
 #[cfg(feature = "http")]
 pub mod http;
+mod note;
 mod secret;
 pub mod settings;
 mod snapshot;
@@ -38,6 +40,7 @@ mod snapshot;
 pub mod watch;
 
 pub use error::{ErrorKind, ProviderError};
+pub use note::{Cue, Note, WatchMode};
 pub use secret::Secret;
 pub use settings::Settings;
 pub use snapshot::{Doubt, Entries, Key, Revision, Snapshot, SnapshotDigest, Value};
@@ -57,6 +60,8 @@ pub enum Update {
         /// When the proving request started.
         as_of: Instant,
     },
+    /// Something about the way the source is followed; never the first item of a stream.
+    Note(Note),
 }
 
 /// Updates and errors of one source, for ever; dropping it stops the provider.

@@ -1,43 +1,55 @@
 //! Waiting until something may have changed below some paths.
 //!
-//! Owns the inotify watches and how they follow what they watch. Must not read content: whoever
-//! waits reads, and finds out whether anything did change.
+//! Owns when to look again: at an event, after lost events, after the poll interval. Must not read
+//! content: whoever waits reads, and finds out whether anything did change.
 
+mod arms;
 mod hint;
+mod lane;
+mod wanted;
 
 use std::{
-    collections::{HashMap, HashSet},
-    fs,
-    os::unix::{ffi::OsStrExt, fs::MetadataExt},
     path::{Path, PathBuf},
-    sync::{Arc, Weak},
+    sync::Arc,
     time::Duration,
 };
 
-use notify::{RecommendedWatcher, RecursiveMode, Watcher};
-use tokio::time::{Instant, sleep_until};
-use tracing::debug;
+use tokio::{
+    sync::Notify,
+    task::{JoinHandle, spawn_blocking},
+    time::{Instant, sleep_until, timeout, timeout_at},
+};
 
+use crate::WatchMode;
+use arms::Arms;
 pub use hint::Activity;
-use hint::{Handler, Hints};
+use hint::Hints;
+pub use lane::Lane;
 
 /// The link that the kubelet swaps: all content of a mounted folder is behind it.
 pub(crate) const DATA: &str = "..data";
 
-/// How often to look where inotify cannot tell: no instances or watches left.
+/// How often to look where inotify cannot tell: no instances or watches left, or a file system that
+/// does not say what happens in it.
 const BLIND: Duration = Duration::from_secs(5);
-/// How soon to look after inotify lost events. Not at once: our own reads fill its queue too.
-const OVERFLOWN: Duration = Duration::from_secs(1);
-/// Folders within folders, and links to links, that are watched.
-const DEPTH: usize = 64;
+/// How soon to look after inotify lost events. Not at once, and ever later while more are lost: our
+/// own reads fill its queue too.
+const OVERFLOWN: Duration = Duration::from_millis(500);
+/// How long an event may be on its way when the content is found to have changed without one.
+const LATE: Duration = Duration::from_millis(100);
+/// How long setting up watches may take: a network file system may hang.
+const ARMING: Duration = Duration::from_secs(5);
 
 /// Why a [`Watch`] woke up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wake {
     /// Something happened below the paths, or may have before the watch was set up.
     Hint,
-    /// Nothing was heard of for the poll interval; some file systems never tell.
+    /// Nothing was heard of for the poll interval, or events were lost a moment ago; some file
+    /// systems never tell.
     Poll,
+    /// Events were lost. The next wake, soon, is the time to look.
+    Lost,
 }
 
 /// Waits until something may have changed below some paths: files, folders, mounted volumes and
@@ -50,45 +62,61 @@ pub struct Watch {
     paths: Vec<PathBuf>,
     poll: Duration,
     hints: Arc<Hints>,
-    events: Option<Events>,
-    /// Watched folders with device and inode: another folder at the same path is another watch.
-    armed: HashMap<PathBuf, Id>,
+    lane: Lane,
+    /// None while they are being set up.
+    arms: Option<Arms>,
+    /// Setting up that is not done; there is never a second beside it.
+    arming: Option<JoinHandle<Arms>>,
     /// Everything is watched.
     complete: bool,
+    /// A change was found that no event told of, and none was heard since.
+    deaf: bool,
     /// Something may have happened before it was watched.
     missed: bool,
     next_poll: Instant,
-}
-
-type Id = (u64, u64);
-
-/// The inotify instance; notify's thread ends when it is dropped.
-#[derive(Debug)]
-struct Events {
-    watcher: Option<RecommendedWatcher>,
-    alive: Weak<()>,
+    /// Events were lost then and nobody has looked since.
+    lost: Option<Instant>,
+    /// How many looks in a row were for lost events.
+    losses: u32,
 }
 
 impl Watch {
-    /// Watches these paths from now on: read them after this call.
+    /// Watches these paths from now on: read them after this call. It blocks as their file systems
+    /// do; [`Self::new_unarmed`] does not.
     ///
     /// Without any event [`Self::changed`] completes after `poll`.
     pub fn new(paths: impl IntoIterator<Item = PathBuf>, poll: Duration) -> Self {
+        let mut watch = Self::new_unarmed(paths, poll, Lane::default());
+        let mut arms = Arms::new(Arc::clone(&watch.hints));
+        arms.arm(&watch.paths);
+        watch.complete = arms.complete;
+        watch.arms = Some(arms);
+        watch
+    }
+
+    /// The same before anything is watched; [`Self::arm`] it before reading.
+    pub fn new_unarmed(
+        paths: impl IntoIterator<Item = PathBuf>,
+        poll: Duration,
+        lane: Lane,
+    ) -> Self {
         let mut watch = Self {
             paths: Vec::new(),
             poll,
             hints: Arc::default(),
-            events: None,
-            armed: HashMap::new(),
+            lane,
+            arms: None,
+            arming: None,
             complete: false,
+            deaf: false,
             missed: false,
-            next_poll: Instant::now(),
+            next_poll: Instant::now() + poll,
+            lost: None,
+            losses: 0,
         };
         watch.set_paths(paths);
-        watch.arm();
         // Whoever made this has read nothing yet.
         watch.missed = false;
-        watch.schedule();
         watch
     }
 
@@ -101,9 +129,22 @@ impl Watch {
         self.paths = paths;
     }
 
-    /// Whether inotify tells of every change; otherwise there are only polls.
-    pub fn is_complete(&self) -> bool {
-        self.complete
+    /// Whether events tell of every change; otherwise there are only polls.
+    pub fn mode(&self) -> WatchMode {
+        if self.complete && !self.deaf { WatchMode::Events } else { WatchMode::Poll }
+    }
+
+    /// How long it takes at most until [`Self::changed`] completes.
+    pub fn interval(&self) -> Duration {
+        match self.mode() {
+            WatchMode::Events => self.poll,
+            WatchMode::Poll => self.poll.min(BLIND),
+        }
+    }
+
+    /// Notified with each event, for those who wait for one without calling [`Self::changed`].
+    pub fn heard(&self) -> Arc<Notify> {
+        Arc::clone(&self.hints.happened)
     }
 
     /// Completes when something may have changed below the paths since it completed last, or since
@@ -111,27 +152,76 @@ impl Watch {
     ///
     /// Cancel safe: what happened while nobody waited is told to the next call.
     pub async fn changed(&mut self) -> Wake {
-        self.arm();
+        self.arm().await;
         if std::mem::take(&mut self.missed) {
-            self.schedule();
-            return Wake::Hint;
+            return self.look(Wake::Hint);
         }
         loop {
             tokio::select! {
                 () = self.hints.happened.notified() => {
-                    if self.hints.take_overflow() {
-                        self.next_poll = self.next_poll.min(Instant::now() + OVERFLOWN);
-                        continue;
+                    if !self.hints.take_overflow() {
+                        self.deaf = false;
+                        return self.look(Wake::Hint);
                     }
-                    self.schedule();
-                    return Wake::Hint;
+                    if self.lost.replace(Instant::now()).is_none() {
+                        let pause = OVERFLOWN.saturating_mul(1 << self.losses.min(10));
+                        self.losses += 1;
+                        self.next_poll = self.next_poll.min(Instant::now() + pause);
+                        return Wake::Lost;
+                    }
                 }
-                () = sleep_until(self.next_poll) => {
-                    self.schedule();
-                    return Wake::Poll;
-                }
+                () = sleep_until(self.next_poll) => return self.look(Wake::Poll),
             }
         }
+    }
+
+    /// Watches every folder that matters now. For those who read before they call
+    /// [`Self::changed`].
+    ///
+    /// Cancel safe. It ends after some seconds also where a file system hangs; then there are only
+    /// polls until that is over.
+    pub async fn arm(&mut self) {
+        let end = Instant::now() + ARMING;
+        if self.arming.is_none() {
+            let Ok(place) = timeout_at(end, self.lane.enter()).await else {
+                self.complete = false;
+                return;
+            };
+            let paths = self.paths.clone();
+            let mut arms = self.arms.take().unwrap_or_else(|| Arms::new(Arc::clone(&self.hints)));
+            self.arming = Some(spawn_blocking(move || {
+                arms.arm(&paths);
+                drop(place);
+                arms
+            }));
+        }
+        let arming = self.arming.as_mut().expect("it was set above");
+        let Ok(done) = timeout_at(end, arming).await else {
+            self.complete = false;
+            return;
+        };
+        self.arming = None;
+        // A panic took the watches with it; the next call makes new ones.
+        self.complete = done.as_ref().is_ok_and(|arms| arms.complete);
+        self.missed |= done.as_ref().is_ok_and(|arms| arms.added);
+        self.arms = done.ok();
+    }
+
+    /// For those who found a change after [`Wake::Poll`]: unless an event comes late, the watches
+    /// are of no use as they are. They are set up anew, and until one tells something there are
+    /// polls.
+    pub async fn doubt(&mut self) {
+        if !self.complete {
+            return;
+        }
+        if timeout(LATE, self.hints.happened.notified()).await.is_ok() {
+            self.hints.happened.notify_one();
+            return;
+        }
+        self.deaf = true;
+        // An inotify instance ends with its last descriptor, at once.
+        self.arms = None;
+        self.next_poll = self.next_poll.min(Instant::now() + self.interval());
     }
 
     /// The last thing that was heard of a file since [`Self::forget_activity`].
@@ -144,164 +234,19 @@ impl Watch {
         self.hints.forget();
     }
 
-    fn schedule(&mut self) {
-        let interval = if self.complete { self.poll } else { self.poll.min(BLIND) };
-        self.next_poll = Instant::now() + interval;
-    }
-
-    /// Watches every folder that matters now and no other. What happened in a new one before may be
-    /// news.
-    fn arm(&mut self) {
-        let Some(mut events) = self.events.take().filter(Events::is_alive).or_else(|| {
-            self.armed.clear();
-            Events::start(&self.hints)
-        }) else {
-            self.complete = false;
-            return;
-        };
-        for gone in self.hints.take_gone() {
-            if self.armed.remove(&gone).is_some() {
-                events.unwatch(&gone);
-            }
+    fn look(&mut self, wake: Wake) -> Wake {
+        if self.lost.take().is_none() {
+            self.losses = 0;
         }
-        let wanted = Wanted::below(&self.paths);
-        self.hints.set_paths(wanted.counting);
-        self.armed.retain(|folder, id| {
-            let stays = wanted.folders.get(folder) == Some(id);
-            if !stays {
-                events.unwatch(folder);
-            }
-            stays
-        });
-        self.complete = true;
-        for (folder, id) in wanted.folders {
-            if self.armed.contains_key(&folder) {
-                continue;
-            }
-            if events.watch(&folder) {
-                self.armed.insert(folder, id);
-                self.missed = true;
-            } else {
-                self.complete = false;
-            }
-        }
-        self.events = Some(events);
-    }
-}
-
-impl Events {
-    fn start(hints: &Arc<Hints>) -> Option<Self> {
-        let token = Arc::new(());
-        let alive = Arc::downgrade(&token);
-        let handler = Handler { hints: Arc::clone(hints), _alive: token };
-        match RecommendedWatcher::new(handler, notify::Config::default()) {
-            Ok(watcher) => Some(Self { watcher: Some(watcher), alive }).filter(Self::is_alive),
-            Err(error) => {
-                debug!(%error, "inotify cannot be used; polling instead");
-                None
-            }
-        }
-    }
-
-    /// Whether notify's thread runs: its methods panic without it.
-    fn is_alive(&self) -> bool {
-        self.alive.strong_count() > 0
-    }
-
-    fn watch(&mut self, folder: &Path) -> bool {
-        let Some(watcher) = self.watcher.as_mut().filter(|_| self.alive.strong_count() > 0) else {
-            return false;
-        };
-        match watcher.watch(folder, RecursiveMode::NonRecursive) {
-            Ok(()) => true,
-            Err(error) => {
-                debug!(%error, folder = %folder.display(), "cannot be watched; polling instead");
-                false
-            }
-        }
-    }
-
-    fn unwatch(&mut self, folder: &Path) {
-        if let Some(watcher) = self.watcher.as_mut().filter(|_| self.alive.strong_count() > 0) {
-            // An error means that the watch went with its folder.
-            drop(watcher.unwatch(folder));
-        }
-    }
-}
-
-impl Drop for Events {
-    fn drop(&mut self) {
-        if !self.is_alive() {
-            // Dropping it would panic; what is lost is a channel.
-            std::mem::forget(self.watcher.take());
-        }
-    }
-}
-
-/// What must be watched so that no change below some paths goes unseen.
-#[derive(Default)]
-struct Wanted {
-    folders: HashMap<PathBuf, Id>,
-    /// Folders whose entries were looked at: links may lead back.
-    entered: HashSet<Id>,
-    /// The paths, and where they lead if they are links.
-    counting: Vec<PathBuf>,
-}
-
-impl Wanted {
-    fn below(paths: &[PathBuf]) -> Self {
-        let mut wanted = Self::default();
-        for path in paths {
-            wanted.chain(path);
-            wanted.folder(path, DEPTH);
-        }
-        wanted
-    }
-
-    /// The folders that hold the path and each link that it leads through.
-    fn chain(&mut self, path: &Path) {
-        let mut path = path.to_owned();
-        for _ in 0..DEPTH {
-            // Behind `..data` everything is new after each swap: the swap itself is to be seen.
-            let swapped = path.ancestors().find(|part| part.ends_with(DATA));
-            let last = swapped.is_some();
-            path = swapped.unwrap_or(&path).to_owned();
-            path.ancestors().skip(1).find(|folder| self.add(folder).is_some());
-            self.counting.push(path.clone());
-            match (path.read_link(), path.parent()) {
-                (Ok(target), Some(folder)) if !last => path = folder.join(target),
-                _ => return,
-            }
-        }
-    }
-
-    /// A folder and those in it whose content has keys.
-    fn folder(&mut self, path: &Path, depth: usize) {
-        let Some(id) = self.add(path) else { return };
-        if depth == 0 || !self.entered.insert(id) || path.join(DATA).is_symlink() {
-            return;
-        }
-        let Ok(entries) = fs::read_dir(path) else { return };
-        for entry in entries.flatten() {
-            let kind = entry.file_type();
-            let may_be_folder = kind.is_ok_and(|kind| kind.is_dir() || kind.is_symlink());
-            if may_be_folder && !entry.file_name().as_bytes().starts_with(b".") {
-                self.folder(&entry.path(), depth - 1);
-            }
-        }
-    }
-
-    /// Adds a folder, if it is one.
-    fn add(&mut self, folder: &Path) -> Option<Id> {
-        let found = fs::metadata(folder).ok().filter(fs::Metadata::is_dir)?;
-        let id = (found.dev(), found.ino());
-        self.folders.insert(folder.to_owned(), id);
-        Some(id)
+        self.next_poll = Instant::now() + self.interval();
+        wake
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[tokio::test(start_paused = true)]
@@ -310,8 +255,45 @@ mod tests {
         let mut watch = Watch::new([dir.path().to_owned()], Duration::from_secs(3600));
         let begun = Instant::now();
         watch.hints.overflow();
-        assert_eq!(watch.changed().await, Wake::Poll);
+        assert_eq!(watch.changed().await, Wake::Lost);
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+        watch.hints.overflow();
+        assert_eq!(watch.changed().await, Wake::Poll, "once for all until somebody looks");
         assert!((OVERFLOWN..2 * OVERFLOWN).contains(&begun.elapsed()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn events_that_are_lost_again_and_again_are_looked_after_ever_later() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut watch = Watch::new([dir.path().to_owned()], Duration::from_secs(30));
+        let mut waits = Vec::new();
+        for _ in 0..8 {
+            let begun = Instant::now();
+            watch.hints.overflow();
+            assert_eq!(watch.changed().await, Wake::Lost);
+            assert_eq!(watch.changed().await, Wake::Poll);
+            waits.push(begun.elapsed().as_millis() / 500);
+        }
+        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_change_without_an_event_leads_to_polls_until_one_is_heard() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut watch = Watch::new([dir.path().to_owned()], Duration::from_secs(30));
+        assert_eq!(watch.changed().await, Wake::Poll);
+        watch.hints.happened.notify_one();
+        watch.doubt().await;
+        assert_eq!(watch.mode(), WatchMode::Events, "it was only late");
+        assert_eq!(watch.changed().await, Wake::Hint, "and is not lost");
+        watch.doubt().await;
+        assert_eq!(watch.mode(), WatchMode::Poll);
+        assert_eq!(watch.changed().await, Wake::Hint, "what is watched anew may be news");
+        let begun = Instant::now();
+        assert_eq!(watch.changed().await, Wake::Poll);
+        assert!(begun.elapsed() <= BLIND + LATE);
+        watch.hints.happened.notify_one();
+        assert_eq!((watch.changed().await, watch.mode()), (Wake::Hint, WatchMode::Events));
     }
 
     #[tokio::test(start_paused = true)]

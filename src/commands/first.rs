@@ -19,7 +19,7 @@ pub(super) async fn snapshot(source: &Source, patience: Duration) -> Result<Snap
         while let Some(update) = updates.next().await {
             match update {
                 Ok(Update::Snapshot(snapshot)) => return Some(snapshot),
-                Ok(Update::Current { .. }) => {}
+                Ok(Update::Current { .. } | Update::Note(_)) => {}
                 Err(error) => {
                     last = format!("{}: {}", error.kind, chain(&error));
                     tokio::time::sleep(PAUSE).await;

@@ -49,8 +49,13 @@ impl ConfigWatch {
     ///
     /// Cancel safe: what happened while nobody waited is told to the next call.
     pub async fn changed(&mut self) {
-        if self.edit.is_none() && self.watch.changed().await == Wake::Poll {
-            return;
+        while self.edit.is_none() {
+            match self.watch.changed().await {
+                Wake::Hint => break,
+                Wake::Poll => return,
+                // A poll follows.
+                Wake::Lost => {}
+            }
         }
         let begun = *self.edit.get_or_insert_with(Instant::now);
         loop {

@@ -229,6 +229,80 @@ async fn a_stream_that_falls_silent_is_opened_again() {
     .await;
 }
 
+/// An error that carries a cue.
+fn gone(heard: tokio::sync::Notify, at_most: Duration) -> Item {
+    let cue = Cue::new(Arc::new(heard), at_most);
+    Err(ProviderError::new(ErrorKind::NotFound, "gone").with_cue(cue))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cue_ends_the_wait_after_an_error_but_never_all_of_it() {
+    scene(async |scene| {
+        let say = scene.stream().await;
+        for _ in 0..12 {
+            say.send(refused()).unwrap();
+        }
+        say.send(snapshot(1, &[("a", "1")], &[])).unwrap();
+        scene.seen().await;
+        let begun = Instant::now();
+        for _ in 0..20 {
+            let heard = tokio::sync::Notify::new();
+            heard.notify_one();
+            say.send(gone(heard, Duration::from_secs(30))).unwrap();
+        }
+        say.send(snapshot(2, &[("a", "2")], &[])).unwrap();
+        scene.seen().await;
+        let waited = begun.elapsed();
+        assert!((10 * PAUSE..=21 * PAUSE).contains(&waited), "{waited:?}");
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cue_is_given_after_its_time_though_nothing_was_heard() {
+    scene(async |scene| {
+        let say = scene.stream().await;
+        let second = Duration::from_secs(1);
+        let waits = 50;
+        for _ in 0..waits {
+            say.send(gone(tokio::sync::Notify::new(), second)).unwrap();
+        }
+        say.send(snapshot(1, &[("a", "1")], &[])).unwrap();
+        let begun = Instant::now();
+        scene.seen().await;
+        assert!(begun.elapsed() <= waits * (second + PAUSE), "{:?}", begun.elapsed());
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn notes_are_shown_and_counted_and_prove_nothing() {
+    scene(async |scene| {
+        let say = scene.stream().await;
+        say.send(snapshot(1, &[("a", "1")], &[])).unwrap();
+        scene.seen().await;
+        let proven = scene.status().proven;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        for note in [
+            Note::Watch(WatchMode::Poll),
+            Note::Frozen(Some("a is a mount".to_owned())),
+            Note::Lost("overflow"),
+        ] {
+            say.send(Ok(Update::Note(note))).unwrap();
+        }
+        scene.until(|status| status.resyncing).await;
+        let status = scene.status();
+        assert_eq!(status.watch, Some(WatchMode::Poll));
+        assert_eq!(status.frozen.as_deref(), Some("a is a mount"));
+        assert_eq!(status.resyncs, BTreeMap::from([("overflow", 1)]));
+        assert_eq!(status.proven, proven);
+        say.send(current(1)).unwrap();
+        scene.until(|status| !status.resyncing).await;
+        assert!(scene.status().proven > proven);
+    })
+    .await;
+}
+
 #[test]
 fn entries_of_two_streams_share_what_is_equal() {
     let old = entries(&[("a", "1"), ("b", "2"), ("c", "3")]);

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
+use providers::WatchMode;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
@@ -74,6 +75,10 @@ pub struct SourceReport {
     pub age_seconds: Option<f64>,
     /// The error that stands now, with its kind in front.
     pub error: Option<String>,
+    /// How changes are noticed, where that may differ: `events` or `poll`.
+    pub watch: Option<String>,
+    /// Why a part of it will never update.
+    pub frozen: Option<String>,
     /// What the guard holds.
     pub held: Option<HeldReport>,
 }
@@ -120,6 +125,8 @@ impl Report {
             keys: source.keys,
             age_seconds: source.proven.map(seconds),
             error: source.error.as_ref().map(|fault| format!("{}: {}", fault.kind, fault.message)),
+            watch: source.watch.map(|mode| mode.to_string()),
+            frozen: source.frozen.clone(),
             held: source.held.as_ref().map(|held| HeldReport {
                 digest: held.digest.clone(),
                 keys: held.keys,
@@ -195,6 +202,12 @@ impl Report {
             )?;
             if let Some(error) = &source.error {
                 writeln!(out, "  {error}")?;
+            }
+            if source.watch.as_deref() == Some(WatchMode::Poll.as_str()) {
+                writeln!(out, "  no events tell of changes here")?;
+            }
+            if let Some(frozen) = &source.frozen {
+                writeln!(out, "  {frozen}")?;
             }
             if let Some(held) = &source.held {
                 writeln!(out, "  held {}: {}", held.digest, held.reason)?;

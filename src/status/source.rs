@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use providers::{Doubt, ErrorKind};
+use providers::{Doubt, ErrorKind, Note, WatchMode};
 use tokio::time::Instant;
 
 use super::{FRESH_FOR, Held};
@@ -30,6 +30,10 @@ pub struct SourceStatus {
     pub held: Option<Held>,
     /// Full re-reads by reason.
     pub resyncs: BTreeMap<&'static str, u64>,
+    /// How changes are noticed, where that may differ.
+    pub watch: Option<WatchMode>,
+    /// Why a part of it will never update.
+    pub frozen: Option<String>,
 }
 
 /// An error that stands.
@@ -78,6 +82,19 @@ impl fmt::Display for SourceState {
 }
 
 impl SourceStatus {
+    /// Takes what the provider says about the way it follows; true if that is news.
+    pub fn note(&mut self, note: &Note) -> bool {
+        match note {
+            Note::Watch(mode) => self.watch.replace(*mode) != Some(*mode),
+            Note::Frozen(why) => std::mem::replace(&mut self.frozen, why.clone()) != *why,
+            Note::Lost(reason) => {
+                *self.resyncs.entry(reason).or_default() += 1;
+                self.resyncing = true;
+                true
+            }
+        }
+    }
+
     /// How far the source can be trusted at `now`: an error or a doubt shows at once, a proof that
     /// does not come when it is too old.
     pub fn state(&self, now: Instant) -> SourceState {

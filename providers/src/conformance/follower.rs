@@ -22,9 +22,17 @@ impl Follower {
         Self(provider.follow())
     }
 
-    /// The next item, error or not.
+    /// The next item, error or not; notes are passed over.
     pub async fn item(&mut self) -> Result<Update, ErrorKind> {
-        let item = timeout(PATIENCE, self.0.next()).await.expect("an item before patience ends");
+        let next = async {
+            loop {
+                let item = self.0.next().await;
+                if !matches!(item, Some(Ok(Update::Note(_)))) {
+                    return item;
+                }
+            }
+        };
+        let item = timeout(PATIENCE, next).await.expect("an item before patience ends");
         match item.expect("a stream never ends by itself") {
             Ok(update) => Ok(update),
             Err(error) => {

@@ -51,9 +51,11 @@ impl Follow {
     pub(super) async fn next(&mut self) -> Result<Update, ProviderError> {
         loop {
             if let Some(update) = self.step().await? {
-                let (Update::Snapshot(Snapshot { revision, .. })
-                | Update::Current { revision, .. }) = &update;
-                self.lessons.saw(revision.0);
+                if let Update::Snapshot(Snapshot { revision, .. })
+                | Update::Current { revision, .. } = &update
+                {
+                    self.lessons.saw(revision.0);
+                }
                 return Ok(update);
             }
         }

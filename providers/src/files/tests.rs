@@ -5,8 +5,9 @@ use std::{
     pin::pin,
 };
 
-use futures_util::StreamExt;
+use futures_util::{StreamExt, future::ready};
 use tempfile::TempDir;
+use tokio::time::timeout;
 
 use super::*;
 
@@ -18,8 +19,10 @@ fn settings(path: &Path) -> FilesSettings {
     FilesSettings { path: path.to_owned(), poll: Duration::from_secs(30), max_bytes: 16 << 20 }
 }
 
+/// What is said about the content; notes are not.
 fn follow(path: &Path) -> Updates {
-    Files::new(settings(path)).follow()
+    let no_note = |item: &Result<Update, _>| !matches!(item, Ok(Update::Note(_)));
+    Box::pin(Files::new(settings(path)).follow().filter(move |item| ready(no_note(item))))
 }
 
 /// Swaps in a new version as the kubelet does, the removal of the old one included.
@@ -47,7 +50,7 @@ async fn snapshot(updates: &mut Updates) -> Snapshot {
     loop {
         match updates.next().await.expect("streams never end") {
             Ok(Update::Snapshot(snapshot)) => return snapshot,
-            Ok(Update::Current { .. }) => {}
+            Ok(Update::Current { .. } | Update::Note(_)) => {}
             Err(error) => panic!("{error}"),
         }
     }
@@ -260,6 +263,15 @@ async fn names_that_are_not_utf8_are_shown_escaped() {
 }
 
 #[tokio::test]
+async fn a_data_link_to_nothing_is_a_missing_file() {
+    let dir = folder();
+    symlink("..nothing", dir.path().join("..data")).unwrap();
+    let error = failure(dir.path()).await;
+    assert_eq!(error.kind, ErrorKind::NotFound);
+    assert!(error.to_string().contains("..data leads nowhere"), "{error}");
+}
+
+#[tokio::test]
 async fn too_much_is_refused_without_reading_it() {
     let dir = folder();
     let sparse = fs::File::create(dir.path().join("sparse")).unwrap();
@@ -321,5 +333,5 @@ async fn a_watch_tells_of_paths_that_do_not_exist_yet_and_of_swaps() {
         swap(&dir.path().join("a/b"), version, &[("file", version)]);
         timeout(Duration::from_secs(20), watch.changed()).await.expect("a hint for each swap");
     }
-    assert!(watch.is_complete());
+    assert_eq!(watch.mode(), WatchMode::Events);
 }

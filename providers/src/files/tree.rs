@@ -19,15 +19,19 @@ use std::{
 };
 
 use rustix::{
-    fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, openat, readlinkat, statat},
+    fs::{
+        AtFlags, CWD, Dir, FileType, Mode, OFlags, StatxAttributes, StatxFlags, openat, readlinkat,
+        statat, statx,
+    },
     io::Errno,
 };
 
 use crate::{ErrorKind, ProviderError, watch::DATA};
 use fault::Fault;
 
-/// How often a read starts over when the content moves away below it.
-const TRIES: usize = 10;
+/// How many attempts a read has when the content moves away below it: an event tells of what comes
+/// after the last.
+const TRIES: usize = 6;
 /// Deeper folders are refused: only links can make them that deep by mistake.
 const DEPTH: usize = 64;
 
@@ -38,6 +42,8 @@ pub(super) struct Tree {
     pub(super) files: BTreeMap<String, Content>,
     /// The whole of it came through one `..data`, so it is of one version.
     pub(super) atomic: bool,
+    /// A file that is a mount of its own, one of them.
+    pub(super) mounted: Option<PathBuf>,
 }
 
 /// One file.
@@ -65,11 +71,13 @@ pub(super) fn read(path: &Path, max_bytes: u64) -> Result<Tree, ProviderError> {
             Err(Fault::Failed(error)) => return Err(error),
         }
     }
-    let message = match moved.symlink_metadata() {
-        Ok(found) if found.is_symlink() => format!("the link {} leads nowhere", moved.display()),
-        _ => format!("{} keeps changing while it is read", moved.display()),
+    let place = moved.display();
+    let (kind, message) = if moved.is_symlink() && !moved.exists() {
+        (ErrorKind::NotFound, format!("the link {place} leads nowhere"))
+    } else {
+        (ErrorKind::Unavailable, format!("{place} keeps changing while it is read"))
     };
-    Err(ProviderError::new(ErrorKind::Unavailable, message))
+    Err(ProviderError::new(kind, message))
 }
 
 fn attempt(path: &Path, max_bytes: u64) -> Result<Tree, Fault> {
@@ -126,9 +134,9 @@ impl Walk<'_> {
         let target = Path::new(OsStr::from_bytes(link.as_bytes()));
         let place = real.join(DATA);
         if is_plain_name(target) {
-            let place = real.join(target);
+            // If it is gone, the link is what leads nowhere.
             let version = open_folder(folder, target.as_os_str(), &place)?;
-            self.entries(&version, &place, prefix, true)?;
+            self.entries(&version, &real.join(target), prefix, true)?;
         } else {
             let place = self.resolve(&place)?;
             let version = open_folder(CWD, place.as_os_str(), &place)?;
@@ -216,6 +224,9 @@ impl Walk<'_> {
         if !before.is_file() {
             return Err(Fault::Moved(place.to_owned()));
         }
+        if self.tree.mounted.is_none() && is_mounted(&file) {
+            self.tree.mounted = Some(place.to_owned());
+        }
         self.charge(key.len() as u64, key)?;
         // A sparse file of any size must not be read to find out that it is too large.
         self.charge(before.len(), key)?;
@@ -283,6 +294,12 @@ fn kind_of(folder: impl AsFd, name: &OsStr, place: &Path) -> Result<FileType, Fa
 
 fn metadata(file: &File, place: &Path) -> Result<Metadata, Fault> {
     file.metadata().map_err(|error| Fault::io(error, place))
+}
+
+/// Whether an open file is where something was mounted. Older kernels do not say: then it is not.
+fn is_mounted(file: &File) -> bool {
+    let found = statx(file, c"", AtFlags::EMPTY_PATH, StatxFlags::empty());
+    found.is_ok_and(|found| found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
 }
 
 fn stamp(found: &Metadata) -> (u64, i64, i64) {

@@ -36,7 +36,7 @@ pub enum Activity {
 #[derive(Debug, Default)]
 pub(super) struct Hints {
     /// Something happened below one of the paths.
-    pub(super) happened: Notify,
+    pub(super) happened: Arc<Notify>,
     notes: Mutex<Notes>,
 }
 
