@@ -16,6 +16,8 @@ use crate::support::{
 /// What the store forgets a login after, and how long nothing happens.
 const EXPIRES: &str = "--auth-token-ttl=3";
 const IDLE: Duration = Duration::from_secs(10);
+/// An age in seconds that only a new proof goes below.
+const AGED: f64 = 2.0;
 
 /// A reader with a login that expires, behind a proxy, whose watch is open.
 async fn reading(version: Version) -> (Guarded, Proxy, App) {
@@ -65,9 +67,9 @@ async fn e09_a_login_that_expires_under_an_open_watch_costs_one_login_at_the_nex
     let (logins, connections) = (guarded.logins(), proxy.accepted());
     // A login lives three seconds and proofs are thirty apart, so each proof finds it expired.
     let age = || app.metric("rehup_source_age_seconds{source=\"app\"}");
-    let aged = age();
+    eventually("the last proof ages", || (age() > AGED).then_some(()));
     within(Duration::from_secs(31), format_args!("a proof; {}", app.tail()), async || {
-        (age() < aged).then_some(())
+        (age() < AGED).then_some(())
     })
     .await;
     assert_eq!(proxy.accepted(), connections, "on the same connection");
