@@ -55,6 +55,10 @@ pub struct Pipeline<W> {
     backoff: Backoff,
     /// When old generations are collected.
     collect_at: Option<Instant>,
+    /// A rollback that the volume refused, and when it is tried again.
+    owed_undo: Option<(Verdict, Instant)>,
+    /// The volume refused something that no publication will do again.
+    unwell: bool,
     /// The volume's thread ended: nothing can be published any more.
     volume_gone: bool,
     /// The last run was given up for a newer view: this one goes to its end.
@@ -90,6 +94,8 @@ impl<W: World> Pipeline<W> {
             poison,
             backoff: Backoff::new(),
             collect_at: None,
+            owed_undo: None,
+            unwell: false,
             volume_gone: false,
             gave_up: false,
         };
@@ -134,7 +140,7 @@ impl<W: World> Pipeline<W> {
 
     async fn event(&mut self, shutdown: &CancellationToken) -> Event {
         let (due, collect_at) = (self.flow.due(), self.collect_at);
-        let wires = &mut self.wires;
+        let (wires, owed_undo) = (&mut self.wires, &mut self.owed_undo);
         let event = async {
             tokio::select! {
                 biased;
@@ -142,6 +148,7 @@ impl<W: World> Pipeline<W> {
                 Some(plan) = wires.plans.recv() => Event::Plan(Box::new(plan)),
                 Some(command) = wires.commands.recv() => Event::Command(command),
                 Some(verdict) = wires.verdicts.recv() => Event::Verdict(verdict),
+                verdict = undo(owed_undo) => Event::Verdict(verdict),
                 () = wires.inbox.arrival() => Event::Arrival,
                 () = sleep_until(due) => Event::Due,
                 () = sleep_until(collect_at) => Event::Collect,
@@ -191,6 +198,20 @@ impl<W: World> Pipeline<W> {
         self.show_publish_error(error);
     }
 
+    /// The volume refused what has to be done beside a publication.
+    fn volume_refused(&mut self, error: &PublishError) {
+        self.unwell = true;
+        self.show_publish_error(error);
+    }
+
+    /// The volume does again what it refused; a publication that waits keeps its cause.
+    fn volume_works(&mut self) {
+        if self.unwell && self.owed_undo.is_none() && !self.flow.has_retry() {
+            self.unwell = false;
+            self.show_cause(Cause::Publish, None);
+        }
+    }
+
     /// Repairs links and reports or heals what somebody else changed.
     async fn look_after(&mut self) {
         if self.visible.is_none() {
@@ -203,8 +224,9 @@ impl<W: World> Pipeline<W> {
                     self.flow.retry(Instant::now());
                 }
                 self.show_drift(drift);
+                self.volume_works();
             }
-            Err(error) => self.show_publish_error(&error),
+            Err(error) => self.volume_refused(&error),
         }
         self.collect().await;
     }
@@ -242,6 +264,12 @@ fn answer(done: oneshot::Sender<bool>, answer: bool) {
     if done.send(answer).is_err() {
         tracing::debug!("nobody waits for the answer any more");
     }
+}
+
+/// Waits until a refused rollback is tried again.
+async fn undo(owed: &mut Option<(Verdict, Instant)>) -> Verdict {
+    sleep_until(owed.as_ref().map(|(_, at)| *at)).await;
+    owed.take().map(|(verdict, _)| verdict).expect("without one it waits for ever")
 }
 
 async fn sleep_until(due: Option<Instant>) {

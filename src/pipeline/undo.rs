@@ -20,6 +20,7 @@ impl<W: World> Pipeline<W> {
             // A newer generation is visible: the verdict is about the past.
             return;
         }
+        self.owed_undo = None;
         let (target, generation) = (verdict.target.as_str(), verdict.generation);
         if self.is_rollback {
             let why = format!("rollback_failed: {target} rejected generation {generation} too");
@@ -27,21 +28,27 @@ impl<W: World> Pipeline<W> {
         }
         // The verdict came after its journal entry, which this task has not seen yet.
         if let Err(error) = self.journalled(Entry::Quarantine(verdict.rendering)).await {
-            return self.show_publish_error(&error);
+            return self.undo_later(verdict, &error);
         }
         let candidate = self.plan.rollback.candidate(&self.journal, &self.kept, generation, target);
         let Some(number) = candidate else {
             tracing::warn!(target_name = target, generation, "no generation to roll back to");
             let lifted = Entry::Unquarantine(verdict.rendering);
-            if let Err(error) = self.journalled(lifted).await {
-                self.show_publish_error(&error);
-            }
-            return;
+            return match self.journalled(lifted).await {
+                Ok(()) => self.volume_works(),
+                Err(error) => self.undo_later(verdict, &error),
+            };
         };
         match self.restore(number).await {
             Ok(()) => self.show_quarantined(),
-            Err(error) => self.show_publish_error(&error),
+            Err(error) => self.undo_later(verdict, &error),
         }
+    }
+
+    /// A rollback stays owed until the volume takes it.
+    fn undo_later(&mut self, verdict: &Verdict, error: &PublishError) {
+        self.owed_undo = Some((verdict.clone(), Instant::now() + self.backoff.next(None)));
+        self.volume_refused(error);
     }
 
     async fn restore(&mut self, number: u64) -> Result<(), PublishError> {
@@ -62,7 +69,7 @@ impl<W: World> Pipeline<W> {
         }
         let kept = self.journal.quarantined.get(rendering).copied();
         if let Err(error) = self.journalled(Entry::KeepQuarantine(kept)).await {
-            self.show_publish_error(&error);
+            self.volume_refused(&error);
         }
     }
 
@@ -76,7 +83,7 @@ impl<W: World> Pipeline<W> {
         tracing::info!(digest = shown, "quarantine lifted by an operator");
         match self.journalled(Entry::Unquarantine(digest)).await {
             Ok(()) => self.flow.retry(Instant::now()),
-            Err(error) => self.show_publish_error(&error),
+            Err(error) => self.volume_refused(&error),
         }
         true
     }
