@@ -9,7 +9,7 @@ use crate::support::{
         Version,
         users::{Guarded, READER},
     },
-    patience::within,
+    patience::{eventually, within},
     proxy::Proxy,
 };
 
