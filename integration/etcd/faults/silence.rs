@@ -106,9 +106,7 @@ fn e17_a_header_that_goes_back_is_a_reason_to_read_anew() {
 }
 
 mod soak {
-    use super::{
-        Duration, Etcd, FILE, Instant, Proxy, Version, eventually, following, put, resyncs,
-    };
+    use super::{Duration, Etcd, FILE, Instant, Proxy, Version, following, is_live, put, resyncs};
 
     const IDLE: Duration = Duration::from_secs(300);
     /// A proof each 30 s, with what an answer may take.
