@@ -49,7 +49,7 @@ impl FakeEtcd {
                     .serve_with_incoming(TcpIncoming::from(listener));
                 tokio::select! {
                     () = ended.notified() => {}
-                    served = server => served.expect("a server that serves"),
+                    outcome = server => outcome.expect("a server that serves"),
                 }
             });
         });
