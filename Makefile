@@ -1,7 +1,7 @@
 # The commands of the README. Each sets up what it needs: as root through apt, otherwise it says
 # what is missing. Rust and make must be there, and Go for the stores' test servers.
 
-.PHONY: demo test soak repeat mutants bench lint fmt clippy docs deny advisories
+.PHONY: demo test soak repeat simulate mutants bench lint fmt clippy docs deny advisories
 
 # Shows a change on its way from a store to a running nginx. `make demo STORE=etcd` or
 # `STORE=consul` follow a real store instead of a folder.
@@ -28,6 +28,14 @@ mutants:
 	@integration/servers/build.sh
 	ROW=$(ROW) cargo bench --locked --profile dev --bench mutants
 
+# Lives of the core in a simulated world: SEEDS of them, or only that of SEED. A seed that breaks
+# a promise is printed, and is the same life each time.
+SEEDS ?= 10000
+SEED ?=
+simulate:
+	SEEDS=$(SEEDS) SEED=$(SEED) cargo test --quiet --profile simulate --locked --test integration \
+		simulation::soak -- --nocapture
+
 # Latency and memory of the release build beside real stores; asserts nothing.
 bench:
 	@integration/setup.sh test
@@ -44,6 +52,7 @@ fmt:
 # Also with one provider at a time, as somebody may build it.
 clippy: needs-build
 	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo clippy --locked --all-targets --features failpoints -- -D warnings
 	cargo clippy --locked --no-default-features --features consul -- -D warnings
 	cargo clippy --locked --no-default-features --features etcd -- -D warnings
 	cargo clippy --locked --no-default-features --features files -- -D warnings

@@ -131,12 +131,15 @@ fn a_target_that_hangs_is_still_told_when_the_next_generation_is_not_about_it() 
 }
 
 #[test]
-fn a_restart_with_a_broken_configuration_keeps_the_last_good_generation_and_its_probes() {
-    let unknown_field: &[u8] = b"sauces: {}\n";
-    let no_yaml: &[u8] = b"\xff\xfe\x00 {{{{ [";
-    for broken in [unknown_field, no_yaml] {
+fn l12_a_restart_with_a_broken_configuration_keeps_the_last_good_generation_and_its_probes() {
+    let unknown_field = |_: &str| b"sauces: {}\n".to_vec();
+    let no_yaml = |_: &str| b"\xff\xfe\x00 {{{{ [".to_vec();
+    let template = |good: &str| good.replace("{{ base.level }}", "{% if %}").into_bytes();
+    let breaks: [fn(&str) -> Vec<u8>; 3] = [unknown_field, no_yaml, template];
+    for broken in breaks {
         let mut app = App::new();
         let good = configuration(&app, "");
+        let broken = broken(&good);
         app.configure(&good);
         app.put("level", "info");
         app.start().ready();
@@ -144,19 +147,23 @@ fn a_restart_with_a_broken_configuration_keeps_the_last_good_generation_and_its_
 
         app.configure(broken);
         app.start().ready();
-        assert!(app.answers("/freshz", 503).contains("config_refused"));
+        let fresh = app.answers("/freshz", 503);
+        assert!(fresh.contains("config_refused: "), "{fresh}");
+        assert!(app.answers("/metrics", 200).contains("rehup_config_refused 1\n"));
         app.answers("/livez", 200);
-        app.shows("level", "info");
+        app.answers("/startupz", 200);
+        assert_eq!((app.generation(), app.read("level").as_deref()), (1, Some("info")));
 
         app.put("level", "debug");
         app.configure(&good);
         app.answers("/freshz", 200);
         app.shows("level", "debug");
+        assert!(app.answers("/metrics", 200).contains("rehup_config_refused 0\n"));
     }
 }
 
 #[test]
-fn a_broken_configuration_on_an_empty_volume_ends_with_78() {
+fn l12_a_broken_configuration_on_an_empty_volume_ends_with_78() {
     for (broken, said) in [("sauces: {}\n".as_bytes(), "sauces"), (b"\xff\xfe\x00 {{{{ [", "UTF-8")]
     {
         let mut app = App::new();

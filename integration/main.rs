@@ -5,16 +5,23 @@
 #![allow(unreachable_pub, reason = "a test binary has no outside")]
 
 mod bad_input;
+mod clock;
 mod consul;
 mod delivery;
 mod etcd;
 mod files;
+mod guards;
+mod honesty;
 mod lifecycle;
 mod operator;
 mod publish;
+mod outage;
 mod readme;
 mod real;
+mod simulation;
+mod spread;
 mod targets;
 mod tidy;
 mod support;
 mod reload;
+mod wear;

@@ -98,7 +98,7 @@ fn copy(root: &Path, tree: &Path) {
     }
     // The servers are built already.
     let servers = tree.join("target/servers");
-    if !servers.exists() {
+    if servers.symlink_metadata().is_err() {
         fs::create_dir_all(tree.join("target")).expect("a folder in the copy");
         std::os::unix::fs::symlink(root.join("target/servers"), servers).expect("a link");
     }

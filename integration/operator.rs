@@ -43,7 +43,7 @@ fn text(output: &Output) -> String {
 }
 
 #[test]
-fn an_empty_store_is_held_until_an_operator_accepts_it() {
+fn r02_an_empty_store_is_held_until_an_operator_accepts_it() {
     let mut app = configured("");
     app.start().answers("/freshz", 503);
     let held = eventually("the empty snapshot is held", || {
@@ -68,7 +68,7 @@ fn an_empty_store_is_held_until_an_operator_accepts_it() {
 }
 
 #[test]
-fn a_great_loss_is_held_and_a_second_read_lets_it_through() {
+fn r02_a_great_loss_is_held_and_a_second_read_lets_it_through() {
     let mut app = configured("");
     for key in 0..20 {
         app.put(&format!("k{key:02}"), "value");
@@ -87,7 +87,7 @@ fn a_great_loss_is_held_and_a_second_read_lets_it_through() {
 }
 
 #[test]
-fn a_missing_required_key_keeps_the_last_good_generation() {
+fn r01_a_missing_required_key_keeps_the_last_good_generation() {
     let mut app = configured("");
     let yaml = std::fs::read_to_string(app.config()).expect("the configuration");
     app.configure(yaml.replace("/base } } }", "/base }, required: [level] } }"));

@@ -16,9 +16,11 @@ use rehup::{
     generation::{BootTime, FileRecord, Generation, Visible},
     journal::{Entry, Journal, Outcome},
     publish::PublishError,
-    reload::{Recorder, Reloader, Verdict},
+    pulse::Pulses,
+    reload::{Reloader, Teller, Verdict},
     rendering::{Access, OutputPath},
     status::{Board, TargetStatus},
+    world::Recorder,
 };
 use serde_json::json;
 use tokio::sync::{mpsc, watch};
@@ -71,7 +73,9 @@ impl Run {
             metrics: Arc::default(),
         };
         let shutdown = CancellationToken::new();
-        tokio::spawn(reloader.run(shutdown.clone()));
+        let pulse = Pulses::default().task("target app");
+        let teller = Teller::new(reloader.target.clone());
+        tokio::spawn(reloader.run(teller, shutdown.clone(), Arc::new(pulse)));
         Self { generations, board, verdicts, _repeat: repeat, shutdown }
     }
 

@@ -19,6 +19,7 @@ has() {
         mounts) [ "$(id -u)" != 0 ] || unshare --mount true 2>/dev/null ;;
         fuse) has root && [ -w /dev/fuse ] ;;
         userns) unshare --user --map-root-user true 2>/dev/null ;;
+        libfaketime) compgen -G '/usr/lib/*/faketime/libfaketime.so.1' >/dev/null ;;
         etcd) [ -x "${ETCD_OLD:-/usr/bin/etcd}" ] ;; # The second, older one, where Debian puts it.
         *) command -v "$1" >/dev/null || [ -x "/usr/sbin/$1" ] ;;
     esac
@@ -99,7 +100,7 @@ say_missing() {
 fatal=(cc protoc protos)
 case ${1:-} in
     build) optional=() ;;
-    test) fatal+=(setpriv) optional=(unshare openssl nginx prometheus etcd strace vim) ;;
+    test) fatal+=(setpriv) optional=(unshare openssl nginx prometheus etcd strace vim libfaketime) ;;
     demo) optional=(nginx) ;;
     missing)
         shift

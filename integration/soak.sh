@@ -12,6 +12,9 @@ integration/servers/build.sh
 cargo build --release --locked
 REHUP=$(realpath "${CARGO_TARGET_DIR:-target}/release/rehup")
 export REHUP
+cargo build --locked --features failpoints --example rehup-failpoints
+REHUP_FAILPOINTS_BINARY=$(realpath "${CARGO_TARGET_DIR:-target}/debug/examples/rehup-failpoints")
+export REHUP_FAILPOINTS_BINARY
 
 if [ $# = 0 ]; then
     # They wait most of the time.

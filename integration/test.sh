@@ -13,6 +13,10 @@ target=${CARGO_TARGET_DIR:-target}
 cargo build --release --locked
 REHUP=$(realpath "$target/release/rehup")
 export REHUP
+# Some tests make a task hang or panic, which no shipped binary can be told to do.
+cargo build --locked --features failpoints --example rehup-failpoints
+REHUP_FAILPOINTS_BINARY=$(realpath "$target/debug/examples/rehup-failpoints")
+export REHUP_FAILPOINTS_BINARY
 
 # What cannot run here, by the first word of each line in integration/needs.
 left_out=()

@@ -26,6 +26,13 @@ pub struct CheckError {
     pub said_no: bool,
 }
 
+impl CheckError {
+    /// `check` names it and `answer` says how it ended: "check `check` answer".
+    pub fn new(check: impl Into<String>, answer: impl Into<String>, said_no: bool) -> Self {
+        Self { check: check.into(), answer: answer.into(), said_no }
+    }
+}
+
 /// A check that was passed over, because its server was not there.
 #[derive(Debug)]
 pub struct Skipped {
@@ -58,8 +65,7 @@ async fn exec(words: &[String], staged: &Path, deadline: Duration) -> Result<(),
     let folder = staged.to_string_lossy();
     let words: Vec<String> = words.iter().map(|word| word.replace("{dir}", &folder)).collect();
     let name = words.first().map_or("", String::as_str);
-    let failed =
-        |answer: String, said_no| Err(CheckError { check: name.to_owned(), answer, said_no });
+    let failed = |answer: String, said_no| Err(CheckError::new(name, answer, said_no));
     match command::run(&words, &[], deadline).await {
         Ended::Exited(status) if status.success() => Ok(()),
         Ended::Exited(status) => failed(
@@ -76,8 +82,7 @@ async fn post(
     rendering: &Rendering,
     deadline: Duration,
 ) -> Result<Option<Skipped>, CheckError> {
-    let failed =
-        |answer: String, said_no| Err(CheckError { check: http.url.clone(), answer, said_no });
+    let failed = |answer: String, said_no| Err(CheckError::new(&http.url, answer, said_no));
     let body = http.body_file.as_deref().and_then(|name| {
         let wanted = rendering.files().iter().find(|(path, _)| path.as_str() == name);
         wanted.map(|(_, file)| file.bytes.clone())

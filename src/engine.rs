@@ -1,9 +1,12 @@
 //! Everything that runs on an accepted configuration: the pipeline, a task for each source, a task
 //! for each target. Starts, changes and stops them; decides nothing about content.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{mpsc, watch},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -12,21 +15,28 @@ use crate::{
     config::{Config, source::Source},
     digest::Digest,
     flow::{Flow, SourceRules},
-    generation::Visible,
+    generation::{BootTime, Visible},
     guard::Guard,
     inbox::Inbox,
     journal::{Entry, Journal},
     load::Accepted,
     metrics::Metrics,
     pipeline::{Command, Connections, Pipeline, Plan},
-    publish::{Opened, PublishError, Volume},
-    pulse::Pulses,
+    publish::{Opened, PublishError},
+    pulse::{Pulse, Pulses},
     reload::{Reloader, Verdict},
     rollback::Rollback,
     source::Follower,
     status::{Board, GenerationStatus, SourceStatus, TargetStatus},
     tasks::{TaskEnded, Tasks},
+    world::{Publisher, Recorder, World},
 };
+
+/// Over how long first reads spread when nobody waits for them.
+const SPREAD: Duration = Duration::from_secs(30);
+
+/// A generation that has been visible for so long is not of this start: nobody waits for the next.
+const LONG_VISIBLE: Duration = Duration::from_secs(600);
 
 /// How many messages may wait between tasks; all are rare.
 const WAITING: usize = 16;
@@ -58,26 +68,28 @@ pub enum Targets {
 }
 
 /// The running tasks of one configuration.
-pub struct Engine {
+pub struct Engine<W> {
     tasks: Tasks,
     shared: Shared,
     config: Config,
     targets: Targets,
+    /// Sources are not read before then.
+    first: Instant,
     inbox: Arc<Inbox>,
     plans: mpsc::Sender<Plan>,
     verdicts: mpsc::Sender<Verdict>,
     generations: watch::Receiver<Option<Arc<Visible>>>,
     rendered: watch::Receiver<u64>,
-    volume: Volume,
+    world: W,
     /// The journal as it was last written or read here.
     journal: Arc<Journal>,
 }
 
-impl Engine {
+impl<W: World> Engine<W> {
     /// Starts all tasks on what the volume held.
     pub async fn start(
         accepted: Accepted,
-        volume: Volume,
+        world: W,
         opened: Opened,
         targets: Targets,
         shared: Shared,
@@ -85,6 +97,7 @@ impl Engine {
         shutdown: CancellationToken,
     ) -> Result<Self, PublishError> {
         show_volume(&shared.board, &opened);
+        let first = first_read(opened.visible.as_ref(), targets);
         let (config, plan) = planned(accepted);
         let guard = Guard::new(opened.key.clone(), plan.guard.clone(), opened.memory.as_deref());
         // What is not as the manifest says does not count as rendered.
@@ -99,7 +112,7 @@ impl Engine {
         let journal = Arc::new(opened.journal.clone());
         let mut tasks = Tasks::new(shutdown, shared.pulses.clone());
         let key = opened.key.clone();
-        let wires = |pulse| Connections {
+        let wires = |pulse: Arc<Pulse>| Connections {
             inbox: Arc::clone(&inbox),
             plans: plan_receiver,
             commands,
@@ -108,7 +121,7 @@ impl Engine {
             rendered: rendered_sender,
             resyncs: shared.resyncs.clone(),
             accepted: shared.accepted.clone(),
-            volume: volume.clone(),
+            world: world.asked_by(Arc::clone(&pulse)),
             key,
             board: shared.board.clone(),
             metrics: Arc::clone(&shared.metrics),
@@ -123,12 +136,13 @@ impl Engine {
             shared,
             config,
             targets,
+            first,
             inbox,
             plans,
             verdicts,
             generations,
             rendered,
-            volume,
+            world,
             journal,
         };
         for (name, source) in engine.config.sources.clone() {
@@ -215,8 +229,11 @@ impl Engine {
             resync: self.shared.resyncs.bell(name),
             accepted: self.shared.accepted.bell(name),
             board: self.shared.board.clone(),
+            first: self.first,
         };
-        self.tasks.start_waiting(&source_task(name), |stop| follower.run(stop));
+        let (world, origin) = (self.world.clone(), follower.source.clone());
+        let open = move || world.provider(&origin);
+        self.tasks.start(&source_task(name), |stop, pulse| follower.run(open, stop, pulse));
     }
 
     /// Starts the tasks of these targets; the debts of targets that are gone are dropped.
@@ -225,11 +242,15 @@ impl Engine {
             return Ok(());
         }
         let all = self.config.targets.iter().map(|target| target.name.clone()).collect();
-        match self.volume.record(Entry::Targets(all)).await {
+        match self.world.volume().record(Entry::Targets(all)).await {
             Ok(journal) => self.journal = journal,
             Err(error @ PublishError::Gone) => return Err(error),
-            // A full volume must not keep targets from being told; the next write carries it.
-            Err(error) => tracing::warn!(error = chain(&error), "the journal cannot be written"),
+            // A full volume must not keep targets from being told; the next write carries it. What
+            // they have settled since is in the record that the volume holds, not in ours.
+            Err(error) => {
+                tracing::warn!(error = chain(&error), "the journal cannot be written");
+                self.journal = self.world.volume().journal().await?;
+            }
         }
         for target in self.config.targets.clone() {
             if names.contains(&target.name) {
@@ -243,17 +264,37 @@ impl Engine {
         let name = target.name.clone();
         let status = TargetStatus::default();
         self.shared.board.update(|board| drop(board.targets.insert(name.clone(), status)));
-        let reloader = Reloader {
+        let reloader = |volume| Reloader {
             target,
             generations: self.generations.clone(),
-            volume: self.volume.clone(),
+            volume,
             journal,
             verdicts: self.verdicts.clone(),
             repeat: self.shared.repeats.bell(&name),
             board: self.shared.board.clone(),
             metrics: Arc::clone(&self.shared.metrics),
         };
-        self.tasks.start_waiting(&target_task(&name), |stop| reloader.run(stop));
+        let world = self.world.clone();
+        self.tasks.start(&target_task(&name), |stop, pulse| {
+            let volume = world.asked_by(Arc::clone(&pulse)).volume().clone();
+            let reloader = reloader(volume);
+            let teller = world.teller(&reloader.target);
+            reloader.run(teller, stop, pulse)
+        });
+    }
+}
+
+/// When sources may be read first. At once, as a rule. But after a node's or a cluster's restart
+/// many instances start together, each with what it published long ago: they spread, so that the
+/// stores are not asked by all of them at the same moment.
+fn first_read(visible: Option<&Visible>, targets: Targets) -> Instant {
+    let now = Instant::now();
+    let age = visible.map(|visible| visible.flipped.as_ref().and_then(BootTime::elapsed));
+    match age {
+        Some(age) if targets == Targets::Told && age.is_none_or(|age| age > LONG_VISIBLE) => {
+            now + SPREAD.mul_f64(fastrand::f64())
+        }
+        _ => now,
     }
 }
 

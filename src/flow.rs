@@ -228,6 +228,11 @@ impl Flow {
         self.again = Some(at);
     }
 
+    /// Whether the newest view waits for another try.
+    pub fn has_retry(&self) -> bool {
+        self.again.is_some()
+    }
+
     /// What must not be published, as the journal has it now.
     pub fn quarantined(&mut self, quarantined: BTreeSet<Digest>) {
         self.quarantined = quarantined;

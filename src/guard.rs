@@ -124,7 +124,10 @@ impl Guard {
         };
         let digest = Digest::from(snapshot.digest().0);
         let earlier = watched.held.take();
-        let earlier = earlier.filter(|held| watched.still_gone(&self.key, &held.first, snapshot));
+        let earlier = earlier.filter(|held| watched.same_gone(&self.key, &held.first, snapshot));
+        // What was read in doubt is no first read: the time begins with the first one without.
+        let earlier =
+            earlier.filter(|held| held.hold.recheck.is_some() || !suspicion.second_read_helps);
         let confirmed = suspicion.second_read_helps
             && earlier.as_ref().is_some_and(|held| held.is_confirmed_by(reads, now));
         if watched.accepted() == Some(digest) || confirmed {
@@ -246,14 +249,18 @@ impl Watched {
         })
     }
 
-    /// Whether every known key that `first` missed is missing in `newest` too.
-    fn still_gone(&self, key: &DigestKey, first: &Snapshot, newest: &Snapshot) -> bool {
+    /// Whether the same known keys are gone: one that is back makes it another loss, and so does one
+    /// more that is gone, which was seen only once.
+    fn same_gone(&self, key: &DigestKey, first: &Snapshot, newest: &Snapshot) -> bool {
         let known = |name: &providers::Key| match (&self.passed, &self.remembered) {
             (Some(passed), _) => passed.entries.contains_key(name),
             (None, Some(remembered)) => remembered.knows(key, name),
             (None, None) => false,
         };
-        newest.entries.keys().all(|name| first.entries.contains_key(name) || !known(name))
+        let covers = |one: &Snapshot, other: &Snapshot| {
+            other.entries.keys().all(|name| one.entries.contains_key(name) || !known(name))
+        };
+        covers(first, newest) && covers(newest, first)
     }
 
     fn accepted(&self) -> Option<Digest> {

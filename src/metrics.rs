@@ -67,6 +67,7 @@ pub struct Metrics {
     settled: Family<TargetLabel, Histogram, fn() -> Histogram>,
     checks_skipped: Counter,
     renders: Counter,
+    noops: Counter,
 }
 
 impl Default for Metrics {
@@ -76,6 +77,7 @@ impl Default for Metrics {
             settled: Family::new_with_constructor(durations),
             checks_skipped: Counter::default(),
             renders: Counter::default(),
+            noops: Counter::default(),
         }
     }
 }
@@ -107,6 +109,11 @@ impl Metrics {
         self.renders.inc_by(templates as u64);
     }
 
+    /// A rendering was what readers see already.
+    pub fn noop_render(&self) {
+        self.noops.inc();
+    }
+
     /// The page.
     pub fn page(&self, status: &Status, now: Instant) -> String {
         let mut registry = Registry::with_prefix("rehup");
@@ -126,6 +133,11 @@ impl Metrics {
             self.checks_skipped.clone(),
         );
         registry.register("templates_rendered", "Templates that were run", self.renders.clone());
+        registry.register(
+            "noop_renders",
+            "Renderings that were what readers see already: no generation, no reload",
+            self.noops.clone(),
+        );
         volume(&mut registry, status);
         freshness(&mut registry, status, now);
         sources(&mut registry, status, now);

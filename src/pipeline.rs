@@ -12,12 +12,14 @@ use crate::{
     backoff::Backoff,
     chain::chain,
     digest::Digest,
+    failpoint,
     flow::Flow,
     generation::{Generation, Visible},
     journal::Journal,
     publish::{Opened, PublishError},
     reload::Verdict,
     status::Cause,
+    world::{Publisher, World},
 };
 
 mod produce;
@@ -27,7 +29,7 @@ mod wires;
 
 pub use wires::{Command, Connections, Plan};
 
-/// How often the pipeline says that it is alive, and looks after the volume.
+/// How often the pipeline looks after the volume.
 const TICK: Duration = Duration::from_secs(15);
 
 /// How long after a flip old generations are collected: the volume's thread has the reload's journal
@@ -38,10 +40,10 @@ const COLLECT_AFTER: Duration = Duration::from_secs(1);
 const FATAL: u32 = 2;
 
 /// The pipeline's task.
-pub struct Pipeline {
+pub struct Pipeline<W> {
     flow: Flow,
     plan: Plan,
-    wires: Connections,
+    wires: Connections<W>,
     kept: Vec<Generation>,
     visible: Option<Arc<Visible>>,
     /// The visible generation was put there by a rollback.
@@ -53,6 +55,10 @@ pub struct Pipeline {
     backoff: Backoff,
     /// When old generations are collected.
     collect_at: Option<Instant>,
+    /// A rollback that the volume refused, and when it is tried again.
+    owed_undo: Option<(Verdict, Instant)>,
+    /// The volume refused something that no publication will do again.
+    unwell: bool,
     /// The volume's thread ended: nothing can be published any more.
     volume_gone: bool,
     /// The last run was given up for a newer view: this one goes to its end.
@@ -71,9 +77,9 @@ enum Event {
     Shutdown,
 }
 
-impl Pipeline {
+impl<W: World> Pipeline<W> {
     /// A pipeline at its first configuration, on what the volume held.
-    pub fn new(flow: Flow, plan: Plan, opened: Opened, wires: Connections) -> Self {
+    pub fn new(flow: Flow, plan: Plan, opened: Opened, wires: Connections<W>) -> Self {
         let visible = opened.visible.map(Arc::new);
         let poison = opened.inputs.filter(|inputs| inputs.ended >= FATAL).map(|it| it.digest);
         let is_rollback = opened.journal.published.last().is_some_and(|it| it.rollback);
@@ -88,6 +94,8 @@ impl Pipeline {
             poison,
             backoff: Backoff::new(),
             collect_at: None,
+            owed_undo: None,
+            unwell: false,
             volume_gone: false,
             gave_up: false,
         };
@@ -98,7 +106,9 @@ impl Pipeline {
     /// Follows until `shutdown`. A flip in flight is finished.
     pub async fn run(mut self, shutdown: CancellationToken) {
         loop {
-            match self.event(&shutdown).await {
+            let event = self.event(&shutdown).await;
+            failpoint::pass("pipeline").await;
+            match event {
                 Event::Shutdown => return,
                 Event::Arrival => self.take_arrivals(),
                 Event::Plan(plan) => {
@@ -129,20 +139,23 @@ impl Pipeline {
     }
 
     async fn event(&mut self, shutdown: &CancellationToken) -> Event {
-        self.wires.pulse.beat();
-        let due = self.flow.due();
-        let wires = &mut self.wires;
-        tokio::select! {
-            biased;
-            () = shutdown.cancelled() => Event::Shutdown,
-            Some(plan) = wires.plans.recv() => Event::Plan(Box::new(plan)),
-            Some(command) = wires.commands.recv() => Event::Command(command),
-            Some(verdict) = wires.verdicts.recv() => Event::Verdict(verdict),
-            () = wires.inbox.arrival() => Event::Arrival,
-            () = sleep_until(due) => Event::Due,
-            () = sleep_until(self.collect_at) => Event::Collect,
-            () = tokio::time::sleep(TICK) => Event::Tick,
-        }
+        let (due, collect_at) = (self.flow.due(), self.collect_at);
+        let (wires, owed_undo) = (&mut self.wires, &mut self.owed_undo);
+        let event = async {
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled() => Event::Shutdown,
+                Some(plan) = wires.plans.recv() => Event::Plan(Box::new(plan)),
+                Some(command) = wires.commands.recv() => Event::Command(command),
+                Some(verdict) = wires.verdicts.recv() => Event::Verdict(verdict),
+                verdict = undo(owed_undo) => Event::Verdict(verdict),
+                () = wires.inbox.arrival() => Event::Arrival,
+                () = sleep_until(due) => Event::Due,
+                () = sleep_until(collect_at) => Event::Collect,
+                () = tokio::time::sleep(TICK) => Event::Tick,
+            }
+        };
+        wires.pulse.wait(event).await
     }
 
     fn reconfigure(&mut self) {
@@ -157,12 +170,14 @@ impl Pipeline {
             let judgement = self.flow.take(&source, seen, now);
             self.show_judgement(&source, &judgement);
         }
+        // Only now: what was looked at is in `behind_since` or held, or changes nothing.
+        self.wires.board.update(|status| status.unseen_since = None);
         self.show_behind(now);
     }
 
     async fn remember(&mut self) {
         if let Some(memory) = self.flow.memory()
-            && let Err(error) = self.wires.volume.remember(memory).await
+            && let Err(error) = self.wires.world.volume().remember(memory).await
         {
             tracing::warn!(error = chain(&error), "the guard's memory cannot be written");
         }
@@ -170,7 +185,7 @@ impl Pipeline {
 
     /// The newest view is what readers see already.
     async fn found_same(&mut self) {
-        match self.wires.volume.repair().await {
+        match self.wires.world.volume().repair().await {
             Ok(drift) => self.show_drift(drift),
             Err(error) => return self.publish_failed(&error),
         }
@@ -183,20 +198,35 @@ impl Pipeline {
         self.show_publish_error(error);
     }
 
+    /// The volume refused what has to be done beside a publication.
+    fn volume_refused(&mut self, error: &PublishError) {
+        self.unwell = true;
+        self.show_publish_error(error);
+    }
+
+    /// The volume does again what it refused; a publication that waits keeps its cause.
+    fn volume_works(&mut self) {
+        if self.unwell && self.owed_undo.is_none() && !self.flow.has_retry() {
+            self.unwell = false;
+            self.show_cause(Cause::Publish, None);
+        }
+    }
+
     /// Repairs links and reports or heals what somebody else changed.
     async fn look_after(&mut self) {
         if self.visible.is_none() {
             return;
         }
-        match self.wires.volume.repair().await {
+        match self.wires.world.volume().repair().await {
             Ok(drift) => {
                 if drift.is_some() && self.plan.self_heal {
                     self.flow.published(None);
                     self.flow.retry(Instant::now());
                 }
                 self.show_drift(drift);
+                self.volume_works();
             }
-            Err(error) => self.show_publish_error(&error),
+            Err(error) => self.volume_refused(&error),
         }
         self.collect().await;
     }
@@ -204,7 +234,7 @@ impl Pipeline {
     async fn collect(&mut self) {
         self.collect_at = None;
         let protect = self.plan.rollback.protected(&self.journal, &self.kept);
-        match self.wires.volume.collect(protect).await {
+        match self.wires.world.volume().collect(protect).await {
             Ok(kept) => self.kept = kept,
             Err(error) => tracing::warn!(error = chain(&error), "old generations stay"),
         }
@@ -234,6 +264,12 @@ fn answer(done: oneshot::Sender<bool>, answer: bool) {
     if done.send(answer).is_err() {
         tracing::debug!("nobody waits for the answer any more");
     }
+}
+
+/// Waits until a refused rollback is tried again.
+async fn undo(owed: &mut Option<(Verdict, Instant)>) -> Verdict {
+    sleep_until(owed.as_ref().map(|(_, at)| *at)).await;
+    owed.take().map(|(verdict, _)| verdict).expect("without one it waits for ever")
 }
 
 async fn sleep_until(due: Option<Instant>) {

@@ -31,6 +31,7 @@ use crate::{
     digest::{Digest, DigestKey},
     generation::{Generation, Visible},
     journal::{Entry, Journal},
+    pulse::{Pulse, Pulses},
     rendering::{OutputPath, Rendering},
 };
 
@@ -123,6 +124,7 @@ pub struct Published {
 #[derive(Clone, Debug)]
 pub struct Volume {
     requests: mpsc::Sender<Work>,
+    asked_by: Option<Arc<Pulse>>,
 }
 
 impl Volume {
@@ -137,15 +139,31 @@ impl Volume {
     /// Fails at once with [`PublishError::Locked`] when somebody else has the lock: the caller
     /// decides how long to wait.
     pub async fn open(options: VolumeOptions) -> Result<(Self, Opened), PublishError> {
+        Self::open_watched(options, Pulses::default().task("volume")).await
+    }
+
+    /// The same; `pulse` is the heartbeat of the volume's thread.
+    pub async fn open_watched(
+        options: VolumeOptions,
+        pulse: Pulse,
+    ) -> Result<(Self, Opened), PublishError> {
         let (reply, answer) = oneshot::channel();
         let path = options.path.clone();
-        let requests = thread::start(options, reply).map_err(|source| PublishError::Io {
+        let requests = thread::start(options, pulse, reply).map_err(|source| PublishError::Io {
             action: "cannot start the thread for",
             path,
             source,
         })?;
         let opened = answer.await.map_err(|_| PublishError::Gone)??;
-        Ok((Self { requests }, opened))
+        Ok((Self { requests, asked_by: None }, opened))
+    }
+
+    /// A handle for the task with this heartbeat: while it waits here, it is the volume's thread
+    /// that has to be heard of.
+    #[must_use]
+    pub fn asked_by(mut self, pulse: Arc<Pulse>) -> Self {
+        self.asked_by = Some(pulse);
+        self
     }
 
     /// Writes and syncs a rendering under a random name (in the `files` layout: one staging
@@ -197,6 +215,11 @@ impl Volume {
         self.ask(move |keeper| keeper.record(entry)).await?
     }
 
+    /// The journal as it is now, also with changes that could not be written yet.
+    pub async fn journal(&self) -> Result<Arc<Journal>, PublishError> {
+        self.ask(|keeper| Arc::clone(&keeper.journal)).await
+    }
+
     /// Writes what the guard remembers to `..rehup/sources`.
     pub async fn remember(&self, memory: Vec<u8>) -> Result<(), PublishError> {
         self.ask(move |keeper| keeper.remember(&memory)).await?
@@ -219,6 +242,10 @@ impl Volume {
             drop(reply.send(work(keeper)));
         });
         self.requests.send(work).map_err(|_| PublishError::Gone)?;
-        answer.await.map_err(|_| PublishError::Gone)
+        let answer = match &self.asked_by {
+            Some(pulse) => pulse.wait(answer).await,
+            None => answer.await,
+        };
+        answer.map_err(|_| PublishError::Gone)
     }
 }

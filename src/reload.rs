@@ -1,7 +1,8 @@
 //! Reload: tells one target about the newest generation, until that is settled.
 //!
 //! Owns what is owed, the three ways to reload, verification and outcomes. Only this module
-//! touches a target. Must not write the volume (the journal goes through a [`Recorder`]) and
+//! touches a target. Must not write the volume (the journal goes through a
+//! [`Recorder`]) and
 //! must not decide a rollback (a [`Verdict`] goes to the pipeline).
 
 use std::{future::Future, sync::Arc, time::Duration};
@@ -15,10 +16,13 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     config::shape::{self, OnReject},
     digest::Digest,
+    failpoint,
     generation::{Generation, Visible},
     journal::{Attempt, Entry, Journal, Outcome, Settled},
-    publish::{PublishError, Volume},
+    publish::Volume,
+    pulse::Pulse,
     status::Board,
+    world::Recorder,
 };
 
 mod attempt;
@@ -27,12 +31,15 @@ mod http;
 pub mod matcher;
 mod process;
 mod signal;
+mod tell;
 mod teller;
 mod verify;
 
-use attempt::{Class, Pace, Report};
+use attempt::Pace;
+pub use attempt::{Class, Report};
 use matcher::Matcher;
-use teller::{Look, Teller};
+pub use tell::{Look, Tell};
+pub use teller::Teller;
 
 /// How long a call in flight may go on after a shutdown.
 const LAST_CALL: Duration = Duration::from_secs(1);
@@ -48,21 +55,6 @@ pub struct Verdict {
     pub generation: u64,
     /// Its rendering digest.
     pub rendering: Digest,
-}
-
-/// Where the journal is written.
-pub trait Recorder: Send {
-    /// Writes one change; returns when it is durable, with the new record.
-    fn record(
-        &self,
-        entry: Entry,
-    ) -> impl Future<Output = Result<Arc<Journal>, PublishError>> + Send;
-}
-
-impl Recorder for Volume {
-    async fn record(&self, entry: Entry) -> Result<Arc<Journal>, PublishError> {
-        Self::record(self, entry).await
-    }
 }
 
 /// Everything one target's task needs.
@@ -92,9 +84,17 @@ struct Debt {
     since: Instant,
 }
 
+/// What woke a target's task.
+enum Event {
+    Generation,
+    Repeat,
+    Due,
+    Shutdown,
+}
+
 /// What changes from reload to reload.
-struct Course {
-    teller: Teller,
+struct Course<T> {
+    teller: T,
     files: Matcher,
     pace: Pace,
     debt: Option<Debt>,
@@ -114,14 +114,19 @@ impl Reloader {
 impl<R: Recorder> Reloader<R> {
     /// Follows generations and settles what is owed, until `shutdown`; then starts no reload and
     /// returns within a second.
-    pub async fn run(mut self, shutdown: CancellationToken) {
+    pub async fn run<T: Tell>(
+        mut self,
+        teller: Result<T, String>,
+        shutdown: CancellationToken,
+        pulse: Arc<Pulse>,
+    ) {
         let compiled = Matcher::new(self.target.only.as_deref()).map_err(|e| e.to_string());
-        let compiled = compiled.and_then(|m| Teller::new(self.target.clone()).map(|t| (m, t)));
+        let compiled = compiled.and_then(|matcher| Ok((matcher, teller?)));
         let (files, teller) = match compiled {
             Ok(compiled) => compiled,
             Err(error) => {
                 tracing::error!(target = self.target.name, %error, "the target is set up wrong");
-                return shutdown.cancelled().await;
+                return pulse.wait(shutdown.cancelled()).await;
             }
         };
         let pace = Pace::new(self.target.tries, self.target.min_interval);
@@ -130,22 +135,32 @@ impl<R: Recorder> Reloader<R> {
         while !shutdown.is_cancelled() {
             self.assess(&mut course);
             let due = course.debt.is_some().then(|| course.pace.due(Instant::now()));
-            tokio::select! {
-                biased;
-                () = shutdown.cancelled() => return,
-                changed = self.generations.changed() => {
-                    if changed.is_err() {
-                        return shutdown.cancelled().await;
-                    }
-                }
-                Ok(()) = self.repeat.changed() => self.again(&mut course).await,
-                () = until(due) => self.attempt(&mut course, &shutdown).await,
+            match pulse.wait(self.event(due, &shutdown)).await {
+                Event::Shutdown => return,
+                Event::Generation => {}
+                Event::Repeat => self.again(&mut course).await,
+                Event::Due => self.attempt(&mut course, &shutdown, &pulse).await,
             }
         }
     }
 
+    async fn event(&mut self, due: Option<Instant>, shutdown: &CancellationToken) -> Event {
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled() => Event::Shutdown,
+            changed = self.generations.changed() => {
+                if changed.is_err() {
+                    shutdown.cancelled().await;
+                }
+                Event::Generation
+            }
+            Ok(()) = self.repeat.changed() => Event::Repeat,
+            () = until(due) => Event::Due,
+        }
+    }
+
     /// Compares the newest generation with what was settled last.
-    fn assess(&mut self, course: &mut Course) {
+    fn assess<T>(&mut self, course: &mut Course<T>) {
         let newest = self.generations.borrow_and_update().clone();
         let settled = self.journal.targets.get(&self.target.name).and_then(|t| t.settled.as_ref());
         let owed = newest.and_then(|visible| {
@@ -168,20 +183,22 @@ impl<R: Recorder> Reloader<R> {
         }
     }
 
-    async fn again(&mut self, course: &mut Course) {
+    async fn again<T>(&mut self, course: &mut Course<T>) {
         course.repeat = true;
         self.record(Entry::Repeat(self.target.name.clone())).await;
     }
 
-    /// Writes one change; false if the volume refused, after a pause.
+    /// Writes one change; false if the volume refused, after a pause. The change holds all the same:
+    /// the volume has it in memory, and only this task changes its target's record.
     async fn record(&mut self, entry: Entry) -> bool {
-        match self.volume.record(entry).await {
+        match self.volume.record(entry.clone()).await {
             Ok(journal) => {
                 self.journal = journal;
                 true
             }
             Err(error) => {
                 tracing::error!(target = self.target.name, %error, "cannot write the journal");
+                Arc::make_mut(&mut self.journal).apply(entry);
                 sleep(RECORD_AGAIN).await;
                 false
             }
@@ -189,7 +206,13 @@ impl<R: Recorder> Reloader<R> {
     }
 
     /// One look and, if the target can be told, one attempt.
-    async fn attempt(&mut self, course: &mut Course, shutdown: &CancellationToken) {
+    async fn attempt<T: Tell>(
+        &mut self,
+        course: &mut Course<T>,
+        shutdown: &CancellationToken,
+        pulse: &Pulse,
+    ) {
+        failpoint::pass("target").await;
         let Some(Debt { visible, digest, .. }) = &course.debt else { return };
         let (visible, digest) = (Arc::clone(visible), *digest);
         let started = Instant::now();
@@ -200,10 +223,12 @@ impl<R: Recorder> Reloader<R> {
             look = course.teller.look(&visible, course.repeat) => look,
         };
         let before = match look {
-            Look::Wait(report) => return self.finish(course, report, false, started).await,
+            Look::Wait(report) => {
+                return self.finish(course, report, false, started, shutdown).await;
+            }
             Look::Fresh => {
                 let report = Report::new(Class::Confirmed, "fresh_start");
-                return self.finish(course, report, false, started).await;
+                return self.finish(course, report, false, started, shutdown).await;
             }
             Look::Ready(before) => before,
         };
@@ -219,18 +244,32 @@ impl<R: Recorder> Reloader<R> {
         let mut changed = visible.generation.changed_from(course.told.as_ref());
         changed.retain(|path| course.files.matches(path));
         let act = course.teller.act(number, &changed);
-        let Some(told) = last_call(act, shutdown).await else { return };
-        let report = tokio::select! {
-            biased;
-            () = shutdown.cancelled(), if self.target.verify.is_some() => return,
-            report = course.teller.confirm(told, before.as_ref()) => report,
-            () = superseded(&mut self.generations, &course.files, digest) => return,
+        let deadline = self.target.http.as_ref().map_or(self.target.timeout, |http| http.timeout);
+        let told = pulse.within(deadline, last_call(act, shutdown)).await;
+        let Some(told) = told else { return };
+        let verifies = self.target.verify.is_some();
+        let deadline = self.target.verify.as_ref().map_or(Duration::ZERO, |verify| verify.timeout);
+        let confirmed = async {
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled(), if verifies => None,
+                report = course.teller.confirm(told, before.as_ref()) => Some(report),
+                () = superseded(&mut self.generations, &course.files, digest) => None,
+            }
         };
-        self.finish(course, report, true, started).await;
+        let Some(report) = pulse.within(deadline, confirmed).await else { return };
+        self.finish(course, report, true, started, shutdown).await;
     }
 
     /// Notes an end, and settles the reload if it is one that settles.
-    async fn finish(&mut self, course: &mut Course, report: Report, tried: bool, from: Instant) {
+    async fn finish<T>(
+        &mut self,
+        course: &mut Course<T>,
+        report: Report,
+        tried: bool,
+        from: Instant,
+        shutdown: &CancellationToken,
+    ) {
         let Some(debt) = &course.debt else { return };
         let generation = debt.visible.generation.number;
         let (digest, rendering) = (debt.digest, debt.visible.generation.rendering);
@@ -241,9 +280,10 @@ impl<R: Recorder> Reloader<R> {
         }
         let settled = Settled { digest, generation, outcome };
         while !self.record(Entry::Settled(self.target.name.clone(), settled.clone())).await {
-            // Told, but not written down: a newer generation must not wait for a broken volume.
-            if self.generations.has_changed().unwrap_or(true) {
-                return;
+            // Told, but not written down: neither a newer generation nor our end must wait for a
+            // broken volume.
+            if shutdown.is_cancelled() || self.generations.has_changed().unwrap_or(true) {
+                break;
             }
         }
         tracing::info!(
@@ -273,7 +313,7 @@ impl<R: Recorder> Reloader<R> {
     }
 
     /// Loud once, then quiet until the reason is another; a mere look counts only when loud.
-    fn complain(&self, course: &mut Course, report: &Report, outcome: Outcome, tried: bool) {
+    fn complain<T>(&self, course: &mut Course<T>, report: &Report, outcome: Outcome, tried: bool) {
         let Some(debt) = &course.debt else { return };
         let generation = debt.visible.generation.number;
         let news = course.complaint.as_ref() != Some(&report.detail);

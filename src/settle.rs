@@ -1,4 +1,5 @@
-//! Coalesces a burst of changes: after a quiet time, but never later than the longest wait.
+//! Coalesces changes: a burst ends after a quiet time, but never later than the longest wait; and
+//! changes that keep coming with quiet times between are rendered once for each longest wait.
 //!
 //! Pure: the caller brings the time.
 
@@ -14,6 +15,9 @@ pub struct Settle {
     quiet: Duration,
     max: Duration,
     burst: Option<Burst>,
+    /// When renderings this far apart would have come to, had each waited for its turn: two may
+    /// follow each other, so that a correction does not wait, and no third.
+    paced: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -26,7 +30,7 @@ impl Settle {
     /// As configured.
     pub fn new(settings: shape::Settle) -> Self {
         let (quiet, max) = windows(settings);
-        Self { quiet, max, burst: None }
+        Self { quiet, max, burst: None, paced: None }
     }
 
     /// Other settings; a burst that waits keeps its deadline.
@@ -37,7 +41,9 @@ impl Settle {
     /// A change was seen.
     pub fn poke(&mut self, now: Instant) {
         let first = self.burst.map_or(now, |burst| burst.first);
-        self.burst = Some(Burst { first, due: (now + self.quiet).min(first + self.max) });
+        let quiet = (now + self.quiet).min(first + self.max);
+        let turn = self.paced.and_then(|paced| paced.checked_sub(self.max)).unwrap_or(quiet);
+        self.burst = Some(Burst { first, due: quiet.max(turn) });
     }
 
     /// What waits is due at once: nothing is visible yet, or an operator asked.
@@ -55,6 +61,7 @@ impl Settle {
     pub fn take(&mut self, now: Instant) -> Option<Instant> {
         let burst = self.burst.filter(|burst| burst.due <= now)?;
         self.burst = None;
+        self.paced = Some(self.paced.map_or(now, |paced| paced.max(now)) + self.max);
         Some(burst.first)
     }
 }
@@ -92,6 +99,26 @@ mod tests {
             settle.poke(start + 100 * step * MS);
         }
         assert_eq!(settle.due(), Some(start + 2000 * MS));
+    }
+
+    #[test]
+    fn flapping_is_rendered_once_for_each_longest_wait() {
+        let (mut settle, start) = (settle(), Instant::now());
+        let mut taken = Vec::new();
+        for step in 0..20_000_u32 {
+            let now = start + step * MS;
+            if step % 300 == 0 {
+                settle.poke(now);
+            }
+            taken.extend(settle.take(now).map(|first| (first, now)));
+        }
+        assert_eq!(taken[0], (start, start + 200 * MS));
+        assert_eq!(taken[1].1, start + 500 * MS, "a correction does not wait");
+        assert!((10..=11).contains(&taken.len()), "{} in ten times the longest wait", taken.len());
+        let latest = taken.iter().map(|(first, taken)| *taken - *first).max();
+        assert!(latest <= Some(2000 * MS), "none waits longer");
+        let last = start + 20_000 * MS;
+        assert!(settle.due().is_none_or(|due| due <= last + 2000 * MS));
     }
 
     #[test]

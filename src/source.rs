@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Duration};
 use futures_util::StreamExt;
 use providers::{
     Cue, Doubt, Entries, ErrorKind, Note, Provider, ProviderError, Revision, Snapshot, Update,
-    Updates, WatchMode,
+    Updates, WatchMode, settings::NotBuilt,
 };
 use tokio::{
     sync::watch,
@@ -21,8 +21,9 @@ use tracing::{error, info, warn};
 
 use crate::{
     backoff::Backoff,
-    config,
+    config, failpoint,
     inbox::{Inbox, Seen},
+    pulse::Pulse,
     status::{Board, SourceFault, SourceStatus},
 };
 use outage::Outages;
@@ -48,45 +49,59 @@ pub struct Follower {
     pub accepted: watch::Receiver<u64>,
     /// Where the source's state is shown.
     pub board: Board,
+    /// Not read before then, unless somebody asks.
+    pub first: Instant,
 }
 
 impl Follower {
-    /// Follows the source until `shutdown`.
-    pub async fn run(self, shutdown: CancellationToken) {
+    /// Follows the source, as its provider gives it, until `shutdown`.
+    pub async fn run(
+        self,
+        open: impl Fn() -> Result<Box<dyn Provider>, NotBuilt>,
+        shutdown: CancellationToken,
+        pulse: Arc<Pulse>,
+    ) {
         self.board.source(&self.name, |status| status.provider = self.source.provider.provider());
         // Every await of a follower may be left.
-        shutdown.run_until_cancelled(self.follow_all()).await;
+        shutdown.run_until_cancelled(self.follow_all(open, &pulse)).await;
     }
 
     /// Follows with one provider after the other: a new one measures losses against what an
     /// operator accepted.
-    async fn follow_all(&self) {
+    async fn follow_all(
+        &self,
+        open: impl Fn() -> Result<Box<dyn Provider>, NotBuilt>,
+        pulse: &Pulse,
+    ) {
         let mut accepted = self.accepted.clone();
         loop {
-            let provider = match self.source.provider.open() {
+            let provider = match open() {
                 Ok(provider) => provider,
                 Err(problem) => {
                     error!(source = self.name, %problem, "this source cannot be followed");
                     let fault = fault(ErrorKind::Unavailable, problem.to_string());
                     self.board.source(&self.name, |status| status.error = Some(fault));
-                    return std::future::pending().await;
+                    return pulse.wait(std::future::pending()).await;
                 }
             };
             tokio::select! {
-                () = self.follow(provider.as_ref()) => {}
+                () = self.follow(provider.as_ref(), pulse) => {}
                 () = asked(&mut accepted) => {}
             }
         }
     }
 
-    async fn follow(&self, provider: &dyn Provider) {
+    async fn follow(&self, provider: &dyn Provider, pulse: &Pulse) {
         let mut resync = self.resync.clone();
         let mut following = Following::new();
+        // To read our own disk is no burden for anybody else.
+        following.retry_at = self.source.provider.counts_in_the_store().then_some(self.first);
         let mut stream = provider.follow();
         let mut due = self.next_resync();
         loop {
             let reason = tokio::select! {
-                () = self.drive(&mut stream, &mut following) => "silent",
+                biased;
+                () = self.drive(&mut stream, &mut following, pulse) => "silent",
                 () = asked(&mut resync) => "asked",
                 () = sleep_until(due) => "interval",
             };
@@ -107,11 +122,14 @@ impl Follower {
     }
 
     /// Takes what the stream says; ends only if it says nothing for too long.
-    async fn drive(&self, stream: &mut Updates, following: &mut Following) {
+    async fn drive(&self, stream: &mut Updates, following: &mut Following, pulse: &Pulse) {
         if let Some(until) = following.retry_at {
-            sleep_until(until).await;
+            pulse.wait(sleep_until(until)).await;
         }
-        while let Ok(Some(item)) = timeout_at(Instant::now() + SILENT, stream.next()).await {
+        loop {
+            let item = timeout_at(Instant::now() + SILENT, stream.next());
+            let Ok(Some(item)) = pulse.wait(item).await else { break };
+            failpoint::pass("source").await;
             following.retry_at = None;
             match item {
                 Ok(Update::Snapshot(snapshot)) => self.take(snapshot, following),
@@ -122,7 +140,7 @@ impl Follower {
                 Err(error) => {
                     let wait = self.fail(&error, following);
                     following.retry_at = Some(Instant::now() + wait);
-                    rest(wait, error.cue.as_ref()).await;
+                    pulse.wait(rest(wait, error.cue.as_ref())).await;
                 }
             }
         }
@@ -133,6 +151,7 @@ impl Follower {
         let Snapshot { revision, entries, doubts, as_of } = snapshot;
         let (entries, differs) = shared(following.last.as_ref().map(|last| &last.entries), entries);
         let answered = following.last.is_some();
+        let doubts = self.doubts(doubts, revision, &entries, following);
         let doubts_differ = following.last.as_ref().is_none_or(|last| last.doubts != doubts);
         if doubts_differ {
             self.tell_doubts(&doubts, answered);
@@ -141,6 +160,9 @@ impl Follower {
         following.reads += u64::from(full);
         let keys = entries.len();
         let snapshot = Snapshot { revision, entries, doubts, as_of };
+        if snapshot.doubts.is_empty() {
+            following.trusted = Some((revision, snapshot.entries.clone()));
+        }
         following.last = Some(snapshot.clone());
         if !answered {
             info!(source = self.name, %revision, keys, "the source answered");
@@ -155,9 +177,34 @@ impl Follower {
             proven(status, revision, proof);
         });
         if full || differs || doubts_differ {
+            self.board.update(|status| {
+                status.unseen_since.get_or_insert_with(Instant::now);
+            });
             let seen = Seen { snapshot, reads: following.reads, at: Instant::now() };
             self.inbox.put(&self.name, seen);
         }
+    }
+
+    /// A provider compares within one stream; that a store's counter stood while keys went is also
+    /// seen by a stream that begins after.
+    fn doubts(
+        &self,
+        mut doubts: Vec<Doubt>,
+        revision: Revision,
+        entries: &Entries,
+        following: &Following,
+    ) -> Vec<Doubt> {
+        let gone = following.trusted.as_ref().is_some_and(|(stood, trusted)| {
+            let removed = |item| matches!(item, imbl::ordmap::DiffItem::Remove(..));
+            *stood == revision && trusted.diff(entries).any(removed)
+        });
+        if gone
+            && self.source.provider.counts_in_the_store()
+            && !doubts.contains(&Doubt::GoneInPlace)
+        {
+            doubts.push(Doubt::GoneInPlace);
+        }
+        doubts
     }
 
     fn tell_doubts(&self, doubts: &[Doubt], answered: bool) {
@@ -232,6 +279,8 @@ impl Follower {
 /// What is remembered between the items of a source's streams.
 struct Following {
     last: Option<Snapshot>,
+    /// The revision and content of the last snapshot without doubts.
+    trusted: Option<(Revision, Entries)>,
     reads: u64,
     /// The next snapshot is a full read of its own.
     full: bool,
@@ -246,6 +295,7 @@ impl Following {
     fn new() -> Self {
         Self {
             last: None,
+            trusted: None,
             reads: 0,
             full: true,
             backoff: Backoff::new(),

@@ -34,6 +34,8 @@ pub struct Status {
     pub config_refused: Option<String>,
     /// The newest view is not on the volume yet, since then.
     pub behind_since: Option<Instant>,
+    /// A snapshot waits for the pipeline to look at it, since then.
+    pub unseen_since: Option<Instant>,
     /// Keyed digests of renderings that are not to be published.
     pub quarantined: Vec<String>,
     /// Whether Landlock confines this process: `off`, `on` or why not.
@@ -170,11 +172,18 @@ impl Status {
                 causes.push((Cause::Held, format!("{name}: {}", held.reason)));
             }
         }
-        if let Some(since) = self.behind_since.filter(|since| now - *since > FRESH_FOR)
+        let waited = |since: Option<Instant>| {
+            let waited = now.saturating_duration_since(since?);
+            (waited > FRESH_FOR).then_some(waited.as_secs())
+        };
+        if let Some(seconds) = waited(self.unseen_since) {
+            causes
+                .push((Cause::Publish, format!("nobody has looked at a snapshot for {seconds}s")));
+        }
+        if let Some(seconds) = waited(self.behind_since)
             && self.causes.is_empty()
         {
-            let waited = now.saturating_duration_since(since).as_secs();
-            causes.push((Cause::Publish, format!("the newest view has waited for {waited}s")));
+            causes.push((Cause::Publish, format!("the newest view has waited for {seconds}s")));
         }
         causes.extend(self.causes.iter().map(|(cause, why)| (*cause, why.clone())));
         causes.extend(self.config_refused.iter().map(|why| (Cause::ConfigRefused, why.clone())));
@@ -227,5 +236,30 @@ impl Board {
     /// Follows the record.
     pub fn subscribe(&self) -> watch::Receiver<Status> {
         self.0.subscribe()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_snapshot_that_nobody_looks_at_is_told_after_a_minute() {
+        let generation = GenerationStatus {
+            number: 1,
+            digest: String::new(),
+            files: 1,
+            unix_seconds: 0.0,
+            arrived: None,
+            drift: None,
+            not_durable: false,
+            rollback: false,
+        };
+        let since = Instant::now();
+        let status =
+            Status { generation: Some(generation), unseen_since: Some(since), ..Status::default() };
+        assert!(status.stale(since + FRESH_FOR).is_empty());
+        let causes = status.stale(since + FRESH_FOR + Duration::from_secs(1));
+        assert_eq!(causes.iter().map(|(cause, _)| *cause).collect::<Vec<_>>(), [Cause::Publish]);
     }
 }

@@ -25,12 +25,15 @@ use crate::{
     digest::Digest,
     engine::{Engine, Shared, Targets},
     exit::Failure,
+    failpoint,
     generation::Generation,
     load::{Accepted, Loader, Refusal},
     pipeline::Command,
     publish::{Opened, PublishError, Volume, VolumeOptions},
+    pulse::Pulse,
     status::{Cause, GenerationStatus},
     tasks::Tasks,
+    world::RealWorld,
 };
 
 /// How long the lock of an empty volume is waited for.
@@ -51,6 +54,7 @@ struct Supervisor {
     watch: ConfigWatch,
     listening: Option<SocketAddr>,
     refused: Vec<String>,
+    pulse: Arc<Pulse>,
 }
 
 /// Runs until SIGTERM or SIGINT. `confined` is told in the status.
@@ -77,6 +81,7 @@ impl Supervisor {
             reread: Arc::clone(&reread),
             token_file: Arc::new(Mutex::new(None)),
         };
+        let pulse = Arc::new(shared.pulses.task("supervisor"));
         let mut tasks = Tasks::new(shutdown.clone(), shared.pulses.clone());
         start_signals(&mut tasks, shutdown.clone(), Arc::clone(&reread))?;
         let watch = ConfigWatch::new(vec![loader.path.clone()]);
@@ -91,6 +96,7 @@ impl Supervisor {
             watch,
             listening: None,
             refused: Vec::new(),
+            pulse,
         })
     }
 
@@ -102,9 +108,9 @@ impl Supervisor {
         let commands = self.commands.take().expect("the engine starts once");
         let (digest, shutdown) = (accepted.digest, self.shutdown.child_token());
         self.take_over(&accepted);
-        let shared = self.shared.clone();
+        let (shared, world) = (self.shared.clone(), RealWorld::new(volume));
         let started =
-            Engine::start(accepted, volume, opened, Targets::Told, shared, commands, shutdown);
+            Engine::start(accepted, world, opened, Targets::Told, shared, commands, shutdown);
         let mut engine = started.await?;
         let ended = self.follow_configuration(&mut engine, digest).await;
         engine.finish().await;
@@ -127,21 +133,23 @@ impl Supervisor {
             let listen = refusal.salvaged.listen();
             self.show_refused(*refusal);
             self.listen(listen, &options).await?;
-            if !self.edited().await {
+            let pulse = Arc::clone(&self.pulse);
+            if !pulse.wait(self.edited()).await? {
                 return Ok(None);
             }
         }
     }
 
     /// Waits for an edit of the configuration or the wish to read it again; `false`: stop.
-    async fn edited(&mut self) -> bool {
+    async fn edited(&mut self) -> Result<bool, Failure> {
         tokio::select! {
             biased;
-            () = self.shutdown.cancelled() => return false,
+            () = self.shutdown.cancelled() => return Ok(false),
+            ended = self.tasks.unexpected_end() => return Err(ended.into()),
             () = self.reread.notified() => self.shared.resyncs.ask_all(),
             () = self.watch.changed() => {}
         }
-        true
+        Ok(true)
     }
 
     /// Starts the admin endpoint. A taken port ends the process only on a volume without a good
@@ -163,7 +171,9 @@ impl Supervisor {
             }
         };
         let admin = self.admin.clone();
-        self.tasks.start_waiting("admin", |stop| async move {
+        self.tasks.start("admin", |stop, pulse| async move {
+            // Whoever asks for its heartbeat is answered by it, or not.
+            drop(pulse);
             let listener = if let Some(listener) = bound {
                 listener
             } else {
@@ -172,6 +182,7 @@ impl Supervisor {
                     listener = bind(at) => listener,
                 }
             };
+            failpoint::pass("admin").await;
             admin.serve(listener, stop).await;
         });
         Ok(())
@@ -185,7 +196,9 @@ impl Supervisor {
         let started = Instant::now();
         let mut backoff = Backoff::new();
         loop {
-            let error = match Volume::open(options.clone()).await {
+            let thread = self.shared.pulses.task("volume");
+            let opened = Volume::open_watched(options.clone(), thread);
+            let error = match self.pulse.wait(opened).await {
                 Ok(opened) => {
                     self.shared.board.update(|status| {
                         status.causes.remove(&Cause::Lock);
@@ -207,9 +220,10 @@ impl Supervisor {
                 (Cause::Publish, backoff.next(None))
             };
             self.show_waiting(cause, &error);
-            tokio::select! {
-                () = self.shutdown.cancelled() => return Ok(None),
-                () = tokio::time::sleep(pause) => {}
+            let shutdown = self.shutdown.clone();
+            let paused = shutdown.run_until_cancelled(tokio::time::sleep(pause));
+            if self.pulse.wait(paused).await.is_none() {
+                return Ok(None);
             }
         }
     }
@@ -217,18 +231,22 @@ impl Supervisor {
     /// Takes edits over until the process is to stop or a task ends that should not.
     async fn follow_configuration(
         &mut self,
-        engine: &mut Engine,
+        engine: &mut Engine<RealWorld>,
         mut digest: Digest,
     ) -> Result<(), Failure> {
         loop {
-            let go_on = tokio::select! {
-                biased;
-                ended = engine.unexpected_end() => return Err(ended.into()),
-                go_on = self.edited() => go_on,
-            };
-            if !go_on {
+            let pulse = Arc::clone(&self.pulse);
+            let go_on = pulse.wait(async {
+                tokio::select! {
+                    biased;
+                    ended = engine.unexpected_end() => Err(ended.into()),
+                    go_on = self.edited() => go_on,
+                }
+            });
+            if !go_on.await? {
                 return Ok(());
             }
+            failpoint::pass("supervisor").await;
             match self.loader.load() {
                 Ok(accepted) if accepted.digest == digest => self.accept(),
                 Ok(accepted) => {
@@ -314,18 +332,27 @@ fn start_signals(
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
-    tasks.start_waiting("signals", |stop| async move {
+    tasks.start("signals", |stop, pulse| async move {
         loop {
-            tokio::select! {
-                () = stop.cancelled() => return,
-                _ = terminate.recv() => break,
-                _ = interrupt.recv() => break,
-                _ = hangup.recv() => reread.notify_one(),
+            let ends = pulse.wait(async {
+                tokio::select! {
+                    _ = terminate.recv() => true,
+                    _ = interrupt.recv() => true,
+                    _ = hangup.recv() => false,
+                    () = stop.cancelled() => true,
+                }
+            });
+            let ends = ends.await;
+            failpoint::pass("signals").await;
+            if ends {
+                break;
             }
+            reread.notify_one();
         }
-        tracing::info!("stopping");
+        if !stop.is_cancelled() {
+            tracing::info!("stopping");
+        }
         shutdown.cancel();
-        stop.cancelled().await;
     });
     Ok(())
 }

@@ -2,7 +2,7 @@
 //!
 //! A task that ends on its own or panics ends the process: half alive is worse than dead.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::task::JoinSet;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -42,28 +42,20 @@ impl Tasks {
         Self { set: JoinSet::new(), running: BTreeMap::new(), shutdown, pulses }
     }
 
-    /// Starts a task that has its own heartbeat: it is given its token and its pulse.
-    pub fn start<F>(&mut self, name: &str, task: impl FnOnce(CancellationToken, Pulse) -> F)
+    /// Starts a task: it is given its token and its heartbeat.
+    pub fn start<F>(&mut self, name: &str, task: impl FnOnce(CancellationToken, Arc<Pulse>) -> F)
     where
         F: Future<Output = ()> + Send + 'static,
     {
         let stop = self.shutdown.child_token();
         let stopped = CancellationToken::new();
         let guard: DropGuard = stopped.clone().drop_guard();
-        let work = task(stop.clone(), self.pulses.task(name));
+        let work = task(stop.clone(), Arc::new(self.pulses.task(name)));
         let handle = self.set.spawn(async move {
             let _stopped = guard;
             work.await;
         });
         self.running.insert(name.to_owned(), Running { id: handle.id(), stop, stopped });
-    }
-
-    /// Starts a task that only waits and acts in short steps: it beats as long as it yields.
-    pub fn start_waiting<F>(&mut self, name: &str, task: impl FnOnce(CancellationToken) -> F)
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
-        self.start(name, |stop, pulse| pulse.keep(task(stop)));
     }
 
     /// Stops one task and waits for its end.
@@ -122,10 +114,10 @@ mod tests {
     #[tokio::test]
     async fn a_task_that_panics_or_ends_on_its_own_is_named() {
         let mut tasks = tasks();
-        tasks.start_waiting("patient", |stop| async move { stop.cancelled().await });
-        tasks.start_waiting("quitter", |_| async {});
+        tasks.start("patient", |stop, _| async move { stop.cancelled().await });
+        tasks.start("quitter", |_, _| async {});
         assert_eq!(tasks.unexpected_end().await.to_string(), "the task `quitter` ended on its own");
-        tasks.start_waiting("panicker", |_| async { panic!("on purpose") });
+        tasks.start("panicker", |_, _| async { panic!("on purpose") });
         assert_eq!(tasks.unexpected_end().await.to_string(), "the task `panicker` panicked");
         assert!(tasks.finish().await);
     }
@@ -133,7 +125,7 @@ mod tests {
     #[tokio::test]
     async fn a_task_that_was_stopped_is_no_fault() {
         let mut tasks = tasks();
-        tasks.start_waiting("one", |stop| async move { stop.cancelled().await });
+        tasks.start("one", |stop, _| async move { stop.cancelled().await });
         tasks.stop("one").await;
         tokio::select! {
             biased;

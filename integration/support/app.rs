@@ -1,11 +1,12 @@
 //! The built binary as a stranger would start it: a configuration, a volume, an admin port.
 
 use std::{
-    ffi::OsStr,
+    ffi::{OsStr, OsString},
     fmt,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{Command, ExitStatus, Output},
+    sync::OnceLock,
 };
 
 use nix::sys::signal::Signal;
@@ -24,6 +25,8 @@ pub struct App {
     listen: SocketAddr,
     starts: usize,
     level: &'static str,
+    program: PathBuf,
+    extra: Vec<(String, OsString)>,
 }
 
 /// The log so far, read when it is printed.
@@ -33,6 +36,21 @@ pub struct Tail<'a>(&'a App);
 /// Cargo built beside this test.
 pub fn program() -> PathBuf {
     std::env::var_os("REHUP").map_or_else(|| env!("CARGO_BIN_EXE_rehup").into(), PathBuf::from)
+}
+
+/// The same program with failpoints: `REHUP_FAILPOINTS_BINARY`, or built now, as Cargo finds it.
+fn failpoints() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        if let Some(program) = std::env::var_os("REHUP_FAILPOINTS_BINARY") {
+            return program.into();
+        }
+        let words = "build --locked --quiet --features failpoints --example rehup-failpoints";
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(words.split(' ')).current_dir(env!("CARGO_MANIFEST_DIR"));
+        assert!(cargo.status().expect("cargo").success(), "cargo {words}");
+        Path::new(env!("CARGO_BIN_EXE_rehup")).with_file_name("examples/rehup-failpoints")
+    })
 }
 
 impl fmt::Display for Tail<'_> {
@@ -47,7 +65,38 @@ impl App {
         let folder = scratch();
         std::fs::create_dir(folder.path().join("volume")).expect("a volume");
         let listen = SocketAddr::from(([127, 0, 0, 1], free_port()));
-        Self { process: None, folder, listen, starts: 0, level: "debug" }
+        Self {
+            process: None,
+            folder,
+            listen,
+            starts: 0,
+            level: "debug",
+            program: program(),
+            extra: Vec::new(),
+        }
+    }
+
+    /// One whose tasks can be made to fail; heartbeats may stay away for `silence`.
+    pub fn with_failpoints(silence: &str) -> Self {
+        let app = Self { program: failpoints().to_owned(), ..Self::new() };
+        std::fs::write(app.folder().join("silence"), silence).expect("a file");
+        app.fail("");
+        app
+    }
+
+    /// From now on these points fail: `target hang`; an empty text ends that.
+    pub fn fail(&self, points: &str) {
+        let folder = self.folder();
+        let silence = std::fs::read_to_string(folder.join("silence")).expect("failpoints");
+        let staged = folder.join(".failpoints.new");
+        std::fs::write(&staged, format!("silence {silence}\n{points}\n")).expect("failpoints");
+        std::fs::rename(staged, folder.join("failpoints")).expect("failpoints");
+    }
+
+    /// One more variable in the environment of what is started.
+    pub fn variable(&mut self, name: &str, value: impl Into<OsString>) -> &mut Self {
+        self.extra.push((name.to_owned(), value.into()));
+        self
     }
 
     /// Logs as little as in production.
@@ -94,7 +143,7 @@ impl App {
 
     /// A command of the binary, with configuration, volume and admin port in its environment.
     pub fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(program());
+        let mut command = Command::new(&self.program);
         command.args(words);
         self.environment(&mut command);
         command
@@ -105,7 +154,9 @@ impl App {
             .env("REHUP_CONFIG", self.config())
             .env("REHUP_OUTPUT", self.volume())
             .env("REHUP_LISTEN", self.listen.to_string())
-            .env("REHUP_LOG", self.level);
+            .env("REHUP_LOG", self.level)
+            .env("REHUP_FAILPOINTS", self.folder.path().join("failpoints"))
+            .envs(self.extra.iter().map(|(name, value)| (name, value)));
     }
 
     /// Runs a command to its end.
@@ -124,9 +175,8 @@ impl App {
         self.starts += 1;
         let log = self.folder.path().join(format!("log-{}", self.starts));
         let environment = |command: &mut Command| self.environment(command);
-        let program = program();
         let mut line: Vec<_> = words.iter().map(AsRef::as_ref).collect();
-        line.extend([program.as_os_str(), OsStr::new("run")]);
+        line.extend([self.program.as_os_str(), OsStr::new("run")]);
         let process = Process::start(line[0], &line[1..], &log, environment);
         self.process = Some(process);
         self

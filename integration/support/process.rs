@@ -3,9 +3,10 @@
 use std::{
     ffi::OsStr,
     fs::File,
-    net::TcpListener,
+    net::{TcpListener, UdpSocket},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::Mutex,
 };
 
 use nix::{
@@ -80,11 +81,19 @@ impl Drop for Process {
     }
 }
 
-/// A port of 127.0.0.1 that nobody listens on. Somebody else may take it before the caller does:
-/// servers that report a failed bind are started again with another.
+/// A port of 127.0.0.1 that nobody listens on, below those that the system gives to outgoing
+/// connections. It stays with this process: for as long as it runs, a socket at the same port of
+/// another address keeps the tests of all processes from choosing it too.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("a bound socket").port()
+    static TAKEN: Mutex<Vec<UdpSocket>> = Mutex::new(Vec::new());
+    loop {
+        let port = fastrand::u16(10_000..32_000);
+        let Ok(taken) = UdpSocket::bind(("127.0.0.2", port)) else { continue };
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            TAKEN.lock().expect("nobody panics with it").push(taken);
+            return port;
+        }
+    }
 }
 
 /// A folder on tmpfs, removed when dropped.

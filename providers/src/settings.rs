@@ -36,6 +36,12 @@ impl Settings {
         }
     }
 
+    /// Whether revisions are a counter of the store, the same for every stream: keys cannot go while
+    /// it stands.
+    pub fn counts_in_the_store(&self) -> bool {
+        !matches!(self, Self::Files(_))
+    }
+
     /// The provider, ready to be followed. Nothing is contacted or read before it is.
     pub fn open(&self) -> Result<Box<dyn Provider>, NotBuilt> {
         match self {

@@ -15,6 +15,7 @@ use crate::{
     load::Loader,
     publish::{Opened, PublishError, Volume, VolumeOptions},
     status::Report,
+    world::RealWorld,
 };
 
 /// The pause between two attempts at the volume.
@@ -44,7 +45,7 @@ pub async fn once(loader: &Loader, patience: Duration, require_fresh: bool) -> R
         let (_commands, receiver) = mpsc::channel(1);
         let started = Engine::start(
             accepted,
-            volume,
+            RealWorld::new(volume),
             opened,
             Targets::LeftAlone,
             shared.clone(),

@@ -78,6 +78,14 @@ fn a_loss_whose_keys_come_back_in_part_starts_anew() {
 }
 
 #[test]
+fn a_second_read_that_lost_even_more_starts_anew() {
+    let (mut guard, now) = (after(40), Instant::now());
+    assert!(is_held(&guard.judge(SOURCE, &snapshot(15), 1, now)));
+    assert!(is_held(&guard.judge(SOURCE, &snapshot(1), 2, now + SECOND_READ)), "seen once");
+    assert_eq!(guard.judge(SOURCE, &snapshot(1), 3, now + 2 * SECOND_READ), Judgement::Pass);
+}
+
+#[test]
 fn an_empty_snapshot_is_held_also_on_a_new_volume_and_no_read_frees_it() {
     let (mut guard, now) = (guard(None), Instant::now());
     assert!(is_held(&guard.judge(SOURCE, &snapshot(0), 1, now)));
@@ -103,6 +111,16 @@ fn a_doubtful_loss_waits_for_an_operator() {
     assert!(is_held(&guard.judge(SOURCE, &doubtful(19), 1, now)));
     assert!(is_held(&guard.judge(SOURCE, &doubtful(19), 2, now + 2 * SECOND_READ)));
     assert_eq!(guard.judge(SOURCE, &doubtful(20), 3, now), Judgement::Pass, "nothing is gone");
+}
+
+#[test]
+fn a_loss_that_was_first_read_in_doubt_needs_two_reads_without() {
+    let (mut guard, now) = (after(20), Instant::now());
+    assert!(is_held(&guard.judge(SOURCE, &doubtful(3), 1, now)));
+    let later = now + 10 * SECOND_READ;
+    assert!(is_held(&guard.judge(SOURCE, &snapshot(3), 2, later)), "the first one that counts");
+    assert_eq!(guard.recheck(), Some((later + SECOND_READ, SOURCE)));
+    assert_eq!(guard.judge(SOURCE, &snapshot(3), 3, later + SECOND_READ), Judgement::Pass);
 }
 
 #[test]

@@ -8,16 +8,17 @@ use tokio_util::sync::CancellationToken;
 use super::{Pipeline, sleep_until};
 use crate::{
     chain::chain,
-    check,
     digest::{Digest, DigestBuilder},
+    failpoint,
     flow::{Decision, Due},
     publish::Staged,
     rendering::Rendering,
     status::Cause,
     template::TemplateError,
+    world::{Publisher, World},
 };
 
-impl Pipeline {
+impl<W: World> Pipeline<W> {
     /// Renders a view and takes the result as far as it may go.
     pub(super) async fn produce(&mut self, due: Due, shutdown: &CancellationToken) {
         let lacking = self.flow.lacking(&due.view);
@@ -39,7 +40,10 @@ impl Pipeline {
         let decision = self.flow.decide(&digest);
         self.end_quarantine(&digest).await;
         match decision {
-            Decision::Same => self.found_same().await,
+            Decision::Same => {
+                self.wires.metrics.noop_render();
+                self.found_same().await;
+            }
             Decision::Refused => {}
             Decision::Quarantined => self.show_quarantined(),
             Decision::Publish => self.publish(due, rendering, shutdown).await,
@@ -52,7 +56,7 @@ impl Pipeline {
         builder.part(self.plan.digest.as_bytes()).part(due.view.identity().as_bytes()).finish()
     }
 
-    /// Renders on the blocking pool: a long template must not silence the probes. A marker on the
+    /// Renders aside: a long template must not silence the probes. A marker on the
     /// volume tells the next process, if this one does not survive it.
     async fn render(
         &mut self,
@@ -62,11 +66,15 @@ impl Pipeline {
         self.mark(Some(inputs)).await;
         let mut templates = std::mem::take(&mut self.plan.templates);
         let view = due.view.clone();
-        let work = tokio::task::spawn_blocking(move || {
+        let pulse = self.wires.pulse.helper("render");
+        let work = move || {
+            let _pulse = pulse;
+            failpoint::pass_thread("render");
             let rendering = templates.render(&view);
             (templates, rendering)
-        });
-        let (templates, rendering) = work.await.expect("a panic ends the process");
+        };
+        let aside = self.wires.world.aside(work);
+        let (templates, rendering) = self.wires.pulse.wait(aside).await;
         self.wires.metrics.rendered(templates.rendered());
         self.plan.templates = templates;
         self.mark(None).await;
@@ -74,7 +82,7 @@ impl Pipeline {
     }
 
     async fn mark(&self, inputs: Option<Digest>) {
-        if let Err(error) = self.wires.volume.mark_inputs(inputs).await {
+        if let Err(error) = self.wires.world.volume().mark_inputs(inputs).await {
             // A full volume must not stop a rendering that may be the same as what is visible.
             tracing::debug!(error = chain(&error), "no marker of the inputs");
         }
@@ -83,19 +91,19 @@ impl Pipeline {
     /// Stages, checks and flips.
     async fn publish(&mut self, due: Due, rendering: Arc<Rendering>, shutdown: &CancellationToken) {
         let sources = due.view.revisions();
-        let staged = match self.wires.volume.stage(Arc::clone(&rendering), sources).await {
+        let staged = match self.wires.world.volume().stage(Arc::clone(&rendering), sources).await {
             Ok(staged) => staged,
             Err(error) => return self.publish_failed(&error),
         };
         match self.checked(&staged, &rendering, shutdown).await {
             Answer::Yes => {}
-            Answer::No => return self.wires.volume.discard(staged).await,
+            Answer::No => return self.wires.world.volume().discard(staged).await,
             Answer::Newer => {
                 self.flow.retry(Instant::now());
-                return self.wires.volume.discard(staged).await;
+                return self.wires.world.volume().discard(staged).await;
             }
         }
-        match self.wires.volume.publish(staged, false).await {
+        match self.wires.world.volume().publish(staged, false).await {
             Ok(published) => {
                 self.wires.metrics.change_to_visible(due.since.elapsed());
                 self.flow.published(Some(*rendering.digest()));
@@ -118,17 +126,22 @@ impl Pipeline {
             self.show_cause(Cause::Check, None);
             return Answer::Yes;
         }
-        let checks = Arc::clone(&self.plan.checks);
+        let (checks, world) = (Arc::clone(&self.plan.checks), self.wires.world.clone());
         let may_give_up = !std::mem::take(&mut self.gave_up);
-        let verdict = tokio::select! {
-            biased;
-            () = shutdown.cancelled() => return Answer::Newer,
-            verdict = check::run(&checks, &staged.dir, rendering) => verdict,
-            () = self.newer_view(), if may_give_up => {
-                self.gave_up = true;
-                return Answer::Newer;
+        let (pulse, deadline) =
+            (Arc::clone(&self.wires.pulse), checks.iter().map(|check| check.timeout).sum());
+        let verdict = async {
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled() => None,
+                verdict = world.check(&checks, &staged.dir, rendering) => Some(verdict),
+                () = self.newer_view(), if may_give_up => {
+                    self.gave_up = true;
+                    None
+                }
             }
         };
+        let Some(verdict) = pulse.within(deadline, verdict).await else { return Answer::Newer };
         match verdict {
             Ok(skipped) => {
                 for check in skipped {
@@ -158,6 +171,7 @@ impl Pipeline {
             }
             let due = self.flow.due();
             tokio::select! {
+                biased;
                 () = self.wires.inbox.arrival() => self.take_arrivals(),
                 () = sleep_until(due) => {}
             }

@@ -17,12 +17,13 @@ use crate::{
     status::{Cause, GenerationStatus, Held},
     telemetry::took,
     template::TemplateError,
+    world::World,
 };
 
 /// How many paths a log line names.
 const NAMED: usize = 8;
 
-impl Pipeline {
+impl<W: World> Pipeline<W> {
     pub(super) fn became_visible(
         &mut self,
         published: Published,

@@ -9,9 +9,10 @@ use crate::{
     publish::PublishError,
     reload::Verdict,
     status::Cause,
+    world::{Publisher, Recorder, World},
 };
 
-impl Pipeline {
+impl<W: World> Pipeline<W> {
     /// Publishes the newest confirmed generation again and quarantines the rejected rendering.
     pub(super) async fn roll_back(&mut self, verdict: &Verdict) {
         let current = self.visible.as_ref().map(|visible| visible.generation.number);
@@ -19,6 +20,7 @@ impl Pipeline {
             // A newer generation is visible: the verdict is about the past.
             return;
         }
+        self.owed_undo = None;
         let (target, generation) = (verdict.target.as_str(), verdict.generation);
         if self.is_rollback {
             let why = format!("rollback_failed: {target} rejected generation {generation} too");
@@ -26,28 +28,34 @@ impl Pipeline {
         }
         // The verdict came after its journal entry, which this task has not seen yet.
         if let Err(error) = self.journalled(Entry::Quarantine(verdict.rendering)).await {
-            return self.show_publish_error(&error);
+            return self.undo_later(verdict, &error);
         }
         let candidate = self.plan.rollback.candidate(&self.journal, &self.kept, generation, target);
         let Some(number) = candidate else {
             tracing::warn!(target_name = target, generation, "no generation to roll back to");
             let lifted = Entry::Unquarantine(verdict.rendering);
-            if let Err(error) = self.journalled(lifted).await {
-                self.show_publish_error(&error);
-            }
-            return;
+            return match self.journalled(lifted).await {
+                Ok(()) => self.volume_works(),
+                Err(error) => self.undo_later(verdict, &error),
+            };
         };
         match self.restore(number).await {
             Ok(()) => self.show_quarantined(),
-            Err(error) => self.show_publish_error(&error),
+            Err(error) => self.undo_later(verdict, &error),
         }
+    }
+
+    /// A rollback stays owed until the volume takes it.
+    fn undo_later(&mut self, verdict: &Verdict, error: &PublishError) {
+        self.owed_undo = Some((verdict.clone(), Instant::now() + self.backoff.next(None)));
+        self.volume_refused(error);
     }
 
     async fn restore(&mut self, number: u64) -> Result<(), PublishError> {
         let started = Instant::now();
-        let staged = self.wires.volume.restage(number).await?;
+        let staged = self.wires.world.volume().restage(number).await?;
         let rendering = staged.generation.rendering;
-        let published = self.wires.volume.publish(staged, true).await?;
+        let published = self.wires.world.volume().publish(staged, true).await?;
         self.flow.published(Some(rendering));
         self.became_visible(published, true, started);
         Ok(())
@@ -61,7 +69,7 @@ impl Pipeline {
         }
         let kept = self.journal.quarantined.get(rendering).copied();
         if let Err(error) = self.journalled(Entry::KeepQuarantine(kept)).await {
-            self.show_publish_error(&error);
+            self.volume_refused(&error);
         }
     }
 
@@ -75,7 +83,7 @@ impl Pipeline {
         tracing::info!(digest = shown, "quarantine lifted by an operator");
         match self.journalled(Entry::Unquarantine(digest)).await {
             Ok(()) => self.flow.retry(Instant::now()),
-            Err(error) => self.show_publish_error(&error),
+            Err(error) => self.volume_refused(&error),
         }
         true
     }
@@ -90,7 +98,7 @@ impl Pipeline {
 
     /// Writes a change of the journal and takes the new record over.
     async fn journalled(&mut self, entry: Entry) -> Result<(), PublishError> {
-        let journal = self.wires.volume.record(entry).await?;
+        let journal = self.wires.world.volume().record(entry).await?;
         self.take_journal(&journal);
         Ok(())
     }

@@ -12,7 +12,6 @@ use crate::{
     generation::Visible,
     inbox::Inbox,
     metrics::Metrics,
-    publish::Volume,
     pulse::Pulse,
     reload::Verdict,
     rollback::Rollback,
@@ -62,7 +61,7 @@ pub enum Command {
 }
 
 /// What the pipeline is connected to.
-pub struct Connections {
+pub struct Connections<W> {
     /// The newest snapshots.
     pub inbox: Arc<Inbox>,
     /// Accepted configurations.
@@ -79,8 +78,8 @@ pub struct Connections {
     pub resyncs: Bells,
     /// How sources are told that an operator accepted what was held.
     pub accepted: Bells,
-    /// The volume.
-    pub volume: Volume,
+    /// What is outside: the volume, checkers, the place for long work.
+    pub world: W,
     /// The volume's key.
     pub key: DigestKey,
     /// Where all this is shown.
@@ -88,5 +87,5 @@ pub struct Connections {
     /// Where it is counted.
     pub metrics: Arc<Metrics>,
     /// How it says that it is alive.
-    pub pulse: Pulse,
+    pub pulse: Arc<Pulse>,
 }

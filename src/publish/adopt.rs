@@ -23,6 +23,7 @@ use crate::{
     config::shape::Layout,
     generation::{BootTime, Generation, Visible},
     journal::{Journal, Published},
+    pulse::Pulse,
 };
 
 /// Our folder for what readers need not see.
@@ -62,7 +63,7 @@ pub(super) fn glance(options: &VolumeOptions) -> Option<Generation> {
 }
 
 /// Opens a volume: lock, adoption, repair, sweeping.
-pub(super) fn open(options: VolumeOptions) -> Result<(Keeper, Opened), PublishError> {
+pub(super) fn open(options: VolumeOptions, pulse: Pulse) -> Result<(Keeper, Opened), PublishError> {
     let root = Dir::root(&options.path)?;
     let private = private(&root)?;
     let lock = lock::take(&private, &root)?;
@@ -86,6 +87,7 @@ pub(super) fn open(options: VolumeOptions) -> Result<(Keeper, Opened), PublishEr
     let unlisted = note(&mut journal, visible.as_ref());
     let root_mode = root.stat().map_err(|error| root.error("cannot stat", "", error))?.st_mode;
     let mut keeper = Keeper {
+        pulse,
         options,
         root,
         private,

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     generation::{FileRecord, Generation},
+    pulse::Pulse,
     rendering::Rendering,
 };
 
@@ -49,11 +50,12 @@ pub(super) fn write(
     generation: &Generation,
     rendering: &Rendering,
     mode: u32,
+    pulse: &Pulse,
 ) -> Result<String, PublishError> {
     let prefix = format!("..gen-{}-", generation.number);
     let (name, folder) = root::unique(&prefix, RANDOM, |name| root.make_folder(name, mode))
         .map_err(|error| root.error("cannot create a folder in", "", error))?;
-    match fill(&folder, generation, rendering, mode) {
+    match fill(&folder, generation, rendering, mode, pulse) {
         Ok(()) => Ok(name),
         Err(error) => {
             remove(root, &name);
@@ -74,11 +76,14 @@ fn fill(
     generation: &Generation,
     rendering: &Rendering,
     mode: u32,
+    pulse: &Pulse,
 ) -> Result<(), PublishError> {
     let mut tree = Tree { base: folder, open: Vec::new(), mode };
     for (path, file) in rendering.files() {
         let (above, name) = path.as_str().rsplit_once('/').unwrap_or(("", path.as_str()));
         let parent = tree.enter(above)?;
+        // Each file is progress: many on a slow disk may take minutes.
+        pulse.beat();
         parent
             .write_new(name, &file.bytes, file.access, true)
             .map_err(|error| parent.error("cannot write", name, error))?;

@@ -16,8 +16,10 @@ use super::{
 use crate::{
     config::shape::Layout,
     digest::Digest,
+    failpoint,
     generation::{BootTime, Generation, Visible},
     journal::{self, Entry, Journal},
+    pulse::Pulse,
     rendering::{OutputFile, OutputPath, Rendering},
 };
 
@@ -27,17 +29,22 @@ pub(super) type Work = Box<dyn FnOnce(&mut Keeper) + Send>;
 /// Opens the volume on a new thread, which then serves until every sender is dropped.
 pub(super) fn start(
     options: VolumeOptions,
+    pulse: Pulse,
     reply: oneshot::Sender<Result<Opened, PublishError>>,
 ) -> std::io::Result<mpsc::Sender<Work>> {
     let (requests, asked) = mpsc::channel::<Work>();
     std::thread::Builder::new().name("volume".to_owned()).spawn(move || {
-        let (mut keeper, opened) = match adopt::open(options) {
+        let (mut keeper, opened) = match adopt::open(options, pulse) {
             Ok(open) => open,
             Err(error) => return drop(reply.send(Err(error))),
         };
         drop(reply.send(Ok(opened)));
+        keeper.pulse.rest();
         for work in asked {
+            keeper.pulse.beat();
+            failpoint::pass_thread("volume");
             work(&mut keeper);
+            keeper.pulse.rest();
         }
         keeper.throw_away();
     })?;
@@ -63,6 +70,7 @@ pub(super) struct Kept {
 
 /// All that is known of an open volume.
 pub(super) struct Keeper {
+    pub(super) pulse: Pulse,
     pub(super) options: VolumeOptions,
     pub(super) root: Dir,
     pub(super) private: Dir,
@@ -96,7 +104,7 @@ impl Keeper {
         let generation = stage::describe(self.next, rendering, sources);
         self.next = self.next.saturating_add(1);
         let folder = self.with_room(|keeper| {
-            stage::write(&keeper.root, &generation, rendering, keeper.folder_mode)
+            stage::write(&keeper.root, &generation, rendering, keeper.folder_mode, &keeper.pulse)
         })?;
         let dir = self.root.path().join(&folder);
         self.staged = Some(folder);

@@ -10,7 +10,7 @@ use crate::journal::Outcome;
 
 /// How one attempt, or the look before it, ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Class {
+pub enum Class {
     /// There is evidence.
     Confirmed,
     /// Nobody there: no try used.
@@ -30,13 +30,16 @@ pub(super) enum Class {
 
 /// An end and its reason in one sentence, without values.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Report {
-    pub(super) class: Class,
-    pub(super) detail: String,
+pub struct Report {
+    /// How.
+    pub class: Class,
+    /// Why, without values.
+    pub detail: String,
 }
 
 impl Report {
-    pub(super) fn new(class: Class, detail: impl Into<String>) -> Self {
+    /// An end of this class.
+    pub fn new(class: Class, detail: impl Into<String>) -> Self {
         Self { class, detail: detail.into() }
     }
 }

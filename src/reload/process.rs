@@ -2,7 +2,12 @@
 //!
 //! Owns the parsers and the choice. Must not signal anything.
 
-use std::{collections::BTreeMap, fs, path::Path, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::Path,
+    time::{Duration, SystemTime},
+};
 
 use regex_lite::Regex;
 
@@ -86,19 +91,25 @@ pub(super) enum NotFound {
 pub(super) struct Finder {
     spec: shape::Process,
     cmdline: Option<Regex>,
+    believed: Option<Believed>,
 }
+
+/// A pid file that was younger than its process: file time, process, its start. The wall clock may
+/// jump after, and then the two cannot be compared any more.
+type Believed = (SystemTime, i32, u64);
 
 impl Finder {
     pub(super) fn new(spec: &shape::Process) -> Result<Self, regex_lite::Error> {
         let cmdline = spec.cmdline.as_deref().map(Regex::new).transpose()?;
-        Ok(Self { spec: spec.clone(), cmdline })
+        Ok(Self { spec: spec.clone(), cmdline, believed: None })
     }
 
     /// The root of the one tree that matches.
-    pub(super) fn find(&self) -> Result<Stat, NotFound> {
+    pub(super) fn find(&mut self) -> Result<Stat, NotFound> {
         let own = i32::try_from(std::process::id()).unwrap_or_default();
         let all = everyone();
-        let pid_file = self.spec.pid_file.as_deref().map(|path| named_by(path, &all));
+        let path = self.spec.pid_file.as_deref();
+        let pid_file = path.map(|path| named_by(path, &all, &mut self.believed));
         let matching = |stat: &&Stat| {
             stat.comm != "pause"
                 && !ancestry(stat.pid, &all).any(|pid| pid == own)
@@ -167,12 +178,22 @@ fn alone(own: i32, all: &BTreeMap<i32, Stat>) -> bool {
 }
 
 /// The process that a pid file names, unless the file is older than the process.
-fn named_by(path: &Path, all: &BTreeMap<i32, Stat>) -> Option<i32> {
+fn named_by(
+    path: &Path,
+    all: &BTreeMap<i32, Stat>,
+    believed: &mut Option<Believed>,
+) -> Option<i32> {
     let pid = fs::read_to_string(path).ok()?.trim().parse().ok()?;
-    let age = fs::metadata(path).ok()?.modified().ok()?.elapsed().unwrap_or_default();
+    let (written, process) = (fs::metadata(path).ok()?.modified().ok()?, all.get(&pid)?);
+    let seen = (written, pid, process.start);
+    let age = written.elapsed().unwrap_or_default();
     // Start times are whole ticks and file times lag by one.
-    let uptime = all.get(&pid)?.uptime(&BootTime::now()) + Duration::from_millis(20);
-    (age <= uptime).then_some(pid)
+    let uptime = process.uptime(&BootTime::now()) + Duration::from_millis(20);
+    if *believed != Some(seen) && age > uptime {
+        return None;
+    }
+    *believed = Some(seen);
+    Some(pid)
 }
 
 /// Processes whose parent is `pid`, with their start times: another set means new workers.

@@ -12,6 +12,7 @@ use super::{
     exec, http,
     process::{Finder, NotFound, Stat},
     signal::{Gate, Held, gate},
+    tell::{Look, Tell},
     verify::{self, Evidence},
 };
 use crate::{
@@ -26,20 +27,9 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 const BLOCKED_FOR: Duration = Duration::from_secs(1);
 const READY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What a look found.
-#[derive(Debug)]
-pub(super) enum Look {
-    /// It can be told; the evidence is the baseline.
-    Ready(Option<Evidence>),
-    /// It has read this generation when it started.
-    Fresh,
-    /// Not now.
-    Wait(Report),
-}
-
 /// The settings of one target, compiled.
 #[derive(Debug)]
-pub(super) struct Teller {
+pub struct Teller {
     target: shape::Target,
     signal: Option<Signal>,
     finder: Option<Finder>,
@@ -50,7 +40,8 @@ pub(super) struct Teller {
 }
 
 impl Teller {
-    pub(super) fn new(target: shape::Target) -> Result<Self, String> {
+    /// What tells this target; an error says what is wrong with its settings.
+    pub fn new(target: shape::Target) -> Result<Self, String> {
         let signal = target.signal.as_deref().map(str::parse::<Signal>).transpose();
         let signal = signal
             .map_err(|_| format!("{} is no signal", target.signal.as_deref().unwrap_or("")))?;
@@ -63,36 +54,9 @@ impl Teller {
         Ok(Self { target, signal, finder, held: None, call, ready, page })
     }
 
-    /// Looks whether the target can be told. Cancel safe.
-    pub(super) async fn look(&mut self, visible: &Visible, repeat: bool) -> Look {
-        if self.finder.is_some() {
-            match self.hold() {
-                Err(report) => return Look::Wait(report),
-                Ok(stat) => {
-                    let now = BootTime::now();
-                    let fresh = !repeat && stat.is_fresh(visible.flipped.as_ref(), &now);
-                    if let Err(report) = self.fit(&stat, &now, fresh).await {
-                        return Look::Wait(report);
-                    }
-                    if fresh {
-                        return Look::Fresh;
-                    }
-                }
-            }
-        }
-        let Some(verify) = &self.target.verify else { return Look::Ready(None) };
-        let pid = self.held.as_ref().map(|held| held.stat.pid);
-        match verify::read(&mut self.page, verify, pid).await {
-            Ok(evidence) => Look::Ready(Some(evidence)),
-            Err(why) => {
-                Look::Wait(Report::new(Class::NotUp, format!("no baseline for verify: {why}")))
-            }
-        }
-    }
-
     /// Finds the process, or checks that the one that is held still is the one.
     fn hold(&mut self) -> Result<Stat, Report> {
-        let Some(finder) = &self.finder else {
+        let Some(finder) = &mut self.finder else {
             return Err(Report::new(Class::Unfit, "no process is configured"));
         };
         let now = Instant::now();
@@ -146,17 +110,6 @@ impl Teller {
         }
     }
 
-    /// Tells the target. A call in flight runs to its deadline.
-    pub(super) async fn act(&mut self, generation: u64, changed: &[OutputPath]) -> Report {
-        if let Some(http) = &self.target.http {
-            http::call(&mut self.call, http, generation, changed).await
-        } else if let Some(words) = &self.target.exec {
-            exec::run(words, self.target.timeout, generation, changed).await
-        } else {
-            self.send()
-        }
-    }
-
     fn send(&mut self) -> Report {
         let (Some(signal), Some(held)) = (self.signal, &self.held) else {
             return Report::new(Class::NotUp, "no running process matches");
@@ -171,25 +124,6 @@ impl Teller {
             Ok(()) => Report::new(Class::Sent, format!("{signal} sent to {}", held.stat.pid)),
             Err(nix::Error::ESRCH) => Report::new(Class::NotUp, "the process has ended"),
             Err(error) => Report::new(Class::Misconfigured, refused(held.stat.pid, error)),
-        }
-    }
-
-    /// Turns the end of the call into the end of the attempt. Cancel safe.
-    pub(super) async fn confirm(&mut self, told: Report, before: Option<&Evidence>) -> Report {
-        let (Some(verify), Some(before)) = (&self.target.verify, before) else { return told };
-        if !matches!(told.class, Class::Sent | Class::Confirmed | Class::CannotKnow) {
-            return told;
-        }
-        let pid = self.held.as_ref().map(|held| held.stat.pid);
-        let report = verify::wait(&mut self.page, verify, before, pid).await;
-        match &self.held {
-            Some(held) if report.class == Class::SaidNo && !held.is_same() => {
-                Report::new(Class::NotUp, "the process ended before there was evidence")
-            }
-            Some(held) if report.class == Class::SaidNo && held.is_stopped() => {
-                Report::new(Class::CannotKnow, "the process is stopped")
-            }
-            _ => report,
         }
     }
 
@@ -213,6 +147,64 @@ impl Teller {
             return http::reach(&http.url).await;
         }
         Ok("it can be told".to_owned())
+    }
+}
+
+impl Tell for Teller {
+    type Evidence = Evidence;
+
+    async fn look(&mut self, visible: &Visible, repeat: bool) -> Look<Evidence> {
+        if self.finder.is_some() {
+            match self.hold() {
+                Err(report) => return Look::Wait(report),
+                Ok(stat) => {
+                    let now = BootTime::now();
+                    let fresh = !repeat && stat.is_fresh(visible.flipped.as_ref(), &now);
+                    if let Err(report) = self.fit(&stat, &now, fresh).await {
+                        return Look::Wait(report);
+                    }
+                    if fresh {
+                        return Look::Fresh;
+                    }
+                }
+            }
+        }
+        let Some(verify) = &self.target.verify else { return Look::Ready(None) };
+        let pid = self.held.as_ref().map(|held| held.stat.pid);
+        match verify::read(&mut self.page, verify, pid).await {
+            Ok(evidence) => Look::Ready(Some(evidence)),
+            Err(why) => {
+                Look::Wait(Report::new(Class::NotUp, format!("no baseline for verify: {why}")))
+            }
+        }
+    }
+
+    async fn act(&mut self, generation: u64, changed: &[OutputPath]) -> Report {
+        if let Some(http) = &self.target.http {
+            http::call(&mut self.call, http, generation, changed).await
+        } else if let Some(words) = &self.target.exec {
+            exec::run(words, self.target.timeout, generation, changed).await
+        } else {
+            self.send()
+        }
+    }
+
+    async fn confirm(&mut self, told: Report, before: Option<&Evidence>) -> Report {
+        let (Some(verify), Some(before)) = (&self.target.verify, before) else { return told };
+        if !matches!(told.class, Class::Sent | Class::Confirmed | Class::CannotKnow) {
+            return told;
+        }
+        let pid = self.held.as_ref().map(|held| held.stat.pid);
+        let report = verify::wait(&mut self.page, verify, before, pid).await;
+        match &self.held {
+            Some(held) if report.class == Class::SaidNo && !held.is_same() => {
+                Report::new(Class::NotUp, "the process ended before there was evidence")
+            }
+            Some(held) if report.class == Class::SaidNo && held.is_stopped() => {
+                Report::new(Class::CannotKnow, "the process is stopped")
+            }
+            _ => report,
+        }
     }
 }
 

@@ -20,7 +20,7 @@ const PAGE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What was seen at one moment.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Evidence {
+pub enum Evidence {
     Number(f64),
     Json(Value),
     Status(u16),

@@ -5,7 +5,7 @@ use providers::{Doubt, Key, Settings, Value, settings::FilesSettings};
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::config::source::Source;
+use crate::{config::source::Source, pulse::Pulses};
 
 type Item = Result<Update, ProviderError>;
 
@@ -59,11 +59,13 @@ async fn scene(test: impl AsyncFnOnce(&mut Scene)) {
         resync: wishes,
         accepted: watch::channel(0).1,
         board: board.clone(),
+        first: Instant::now(),
     };
     let mut scene = Scene { inbox, resync, board, streams };
     let provider = Script { opened };
+    let pulse = Pulses::default().task("source app");
     tokio::select! {
-        () = follower.follow(&provider) => unreachable!("followers follow for ever"),
+        () = follower.follow(&provider, &pulse) => unreachable!("followers follow for ever"),
         () = test(&mut scene) => {}
     }
 }
