@@ -37,19 +37,19 @@ impl FakeEtcd {
         let store = Arc::new(Mutex::new(Store::default()));
         let end = Arc::new(Notify::new());
         let (ready, listening) = std::sync::mpsc::channel();
-        let (served, ended) = (Arc::clone(&store), Arc::clone(&end));
+        let (held, ended) = (Arc::clone(&store), Arc::clone(&end));
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.expect("a runtime").block_on(async move {
                 let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
                 ready.send(listener.local_addr().expect("a bound socket")).expect("an owner");
                 let server = Server::builder()
-                    .add_service(PbKvServer::new(service::Service(Arc::clone(&served))))
-                    .add_service(PbWatchServer::new(service::Service(served)))
+                    .add_service(PbKvServer::new(service::Service(Arc::clone(&held))))
+                    .add_service(PbWatchServer::new(service::Service(held)))
                     .serve_with_incoming(TcpIncoming::from(listener));
                 tokio::select! {
                     () = ended.notified() => {}
-                    served = server => served.expect("a server that serves"),
+                    outcome = server => outcome.expect("a server that serves"),
                 }
             });
         });

@@ -4,7 +4,7 @@
 use etcd_client::proto::PbWatchResponse;
 use tonic::Status;
 
-use super::{FILE, following, is_degraded, resyncs};
+use super::{FILE, following, is_degraded, is_live, resyncs};
 use crate::support::{
     app::App,
     fake_etcd::{FakeEtcd, Line},
@@ -128,13 +128,6 @@ fn following_fake() -> (FakeEtcd, App) {
     fake.put(A, "1");
     let app = following(&[fake.endpoint()], "", "    resync: 1h\n");
     (fake, app)
-}
-
-#[track_caller]
-fn is_live(app: &App) {
-    eventually(format_args!("the source is live; {}", app.tail()), || {
-        (app.state("app") == "live").then_some(())
-    });
 }
 
 /// The running watch ends so, and so do those after it until the server is well again.

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use etcd_client::proto::{PbEvent, PbWatchResponse};
 
-use super::{FILE, following};
-use crate::support::{app::App, fake_etcd::FakeEtcd, patience::eventually};
+use super::{FILE, following, is_live};
+use crate::support::{app::App, fake_etcd::FakeEtcd};
 
 const KEYS: [&str; 6] = ["/app/a", "/app/b", "/app/c", "/app/d", "/app/e", "/app/f"];
 const REVISIONS: u64 = 40;
@@ -23,7 +23,7 @@ fn following_parts() -> (FakeEtcd, App) {
     fake.put_silently(&KEYS, "0");
     let mut app = following(&[fake.endpoint()], "", "    resync: 1h\n");
     app.start().shows(FILE, &content(0));
-    eventually("the source is live", || (app.state("app") == "live").then_some(()));
+    is_live(&app);
     (fake, app)
 }
 
@@ -73,7 +73,7 @@ fn e15_parts_without_their_last_one_are_forgotten_with_their_stream() {
     fake.end_watches();
     app.shows(FILE, &content(2));
     assert_eq!(app.generation(), 2, "what came in parts was never shown");
-    eventually("the source is live", || (app.state("app") == "live").then_some(()));
+    is_live(&app);
     let events = fake.put_silently(&KEYS, "3");
     fake.say(&Ok(part(&fake, events, false)));
     app.shows(FILE, &content(3));

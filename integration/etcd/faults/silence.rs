@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use etcd_client::proto::PbWatchResponse;
 
-use super::{FILE, following, is_degraded, put, resyncs};
+use super::{FILE, following, is_degraded, is_live, put, resyncs};
 use crate::support::{
     app::App,
     etcd::{Etcd, Version},
     fake_etcd::FakeEtcd,
-    patience::{eventually, within},
+    patience::within,
     proxy::Proxy,
 };
 
@@ -24,7 +24,7 @@ fn following_fake() -> (FakeEtcd, App) {
     fake.put(A, "1");
     let mut app = following(&[fake.endpoint()], "", "    resync: 1h\n");
     app.start().shows(FILE, "a=1\n");
-    eventually("the source is live", || (app.state("app") == "live").then_some(()));
+    is_live(&app);
     (fake, app)
 }
 
@@ -46,7 +46,7 @@ async fn e08_a_watch_that_swallows_events_and_progress_is_given_up() {
     fake.swallow(false);
     fake.put(A, "3");
     app.shows(FILE, "a=3\n");
-    eventually("the source is live", || (app.state("app") == "live").then_some(()));
+    is_live(&app);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -60,7 +60,7 @@ async fn e08_an_event_that_is_lost_between_others_is_noticed_as_drift() {
     })
     .await;
     assert_eq!(resyncs(&app, "drift"), 1, "counted");
-    eventually("the source is live", || (app.state("app") == "live").then_some(()));
+    is_live(&app);
     fake.put(A, "3");
     app.shows(FILE, "a=3\nlost=1\n");
 }
@@ -100,15 +100,13 @@ fn e17_a_header_that_goes_back_is_a_reason_to_read_anew() {
     fake.say(&Ok(back));
     app.shows(FILE, "a=3\nb=1\n");
     assert_eq!(resyncs(&app, "regressed"), 1, "counted; {}", app.tail());
-    eventually("the source is live", || (app.state("app") == "live").then_some(()));
+    is_live(&app);
     fake.put(A, "4");
     app.shows(FILE, "a=4\nb=1\n");
 }
 
 mod soak {
-    use super::{
-        Duration, Etcd, FILE, Instant, Proxy, Version, eventually, following, put, resyncs,
-    };
+    use super::{Duration, Etcd, FILE, Instant, Proxy, Version, following, is_live, put, resyncs};
 
     const IDLE: Duration = Duration::from_secs(300);
     /// A proof each 30 s, with what an answer may take.
@@ -122,7 +120,7 @@ mod soak {
         let proxy = Proxy::to(etcd.port());
         let mut app = following(&[proxy.url()], "", "    resync: 1h\n");
         app.start().shows(FILE, "a=1\n");
-        eventually("the source is live", || (app.state("app") == "live").then_some(()));
+        is_live(&app);
         let end = Instant::now() + IDLE;
         while Instant::now() < end {
             let age = app.metric("rehup_source_age_seconds{source=\"app\"}");

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use etcd_client::ConnectOptions;
 
-use super::{FILE, PREFIX, following, put};
+use super::{FILE, PREFIX, following, is_live, put};
 use crate::support::{
     certificates::signing_key,
     etcd::{
         Version,
         users::{Guarded, READER},
     },
-    patience::{eventually, within},
+    patience::within,
     process::scratch,
     proxy::Proxy,
 };
@@ -31,7 +31,7 @@ async fn e10_a_token_from_before_another_user_was_added_costs_one_login() {
     let login = format!(", username: {READER}, password_file: {}", password.display());
     let mut app = following(&[proxy.url()], &login, "    resync: 1h\n");
     app.start().shows(FILE, "a=1\n");
-    eventually("the source is live", || (app.state("app") == "live").then_some(()));
+    is_live(&app);
 
     guarded.root.user_add("another", "first", None).await.expect("a user");
     // The operator's own token is as old.

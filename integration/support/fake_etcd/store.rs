@@ -49,13 +49,13 @@ impl Store {
             ..PbKeyValue::default()
         });
         let pairs: Vec<_> = pairs.collect();
-        self.keys.extend(pairs.iter().map(|pair| (pair.key.clone().into(), pair.clone())));
+        self.keys.extend(pairs.iter().map(|pair| (pair.key.clone(), pair.clone())));
         pairs.into_iter().map(|pair| PbEvent { kv: Some(pair), ..PbEvent::default() }).collect()
     }
 
     pub(super) fn range(&mut self, request: &PbRangeRequest) -> PbRangeResponse {
         self.reads += usize::from(!request.count_only);
-        let (start, end) = (request.key.to_vec(), request.range_end.to_vec());
+        let (start, end) = (request.key.clone(), request.range_end.clone());
         let kvs: Vec<_> = self.keys.range(start..end).map(|(_, pair)| pair.clone()).collect();
         let count = i64::try_from(kvs.len()).expect("few keys");
         let kvs = if request.count_only { Vec::new() } else { kvs };
