@@ -7,6 +7,7 @@ mod compaction;
 mod endpoints;
 mod fragments;
 mod login;
+mod network;
 mod outage;
 mod restore;
 mod rights;
