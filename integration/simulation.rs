@@ -168,13 +168,9 @@ mod soak {
     #[test]
     fn l11_lives_as_many_as_are_asked_for_keep_every_promise() {
         let begun = std::time::Instant::now();
-        let seeds = match number("SEED") {
-            Some(seed) => seed..seed + 1,
-            None => {
-                let from = number("FROM").unwrap_or_default();
-                from..from + number("SEEDS").unwrap_or(10_000)
-            }
-        };
+        let from = number("SEED").unwrap_or_default();
+        let count = if number("SEED").is_some() { 1 } else { number("SEEDS").unwrap_or(10_000) };
+        let seeds = from..from + count;
         let counts = live_through(seeds).unwrap_or_else(|outcome| panic!("{}", replay(&outcome)));
         for (what, count) in &counts {
             eprintln!("{count:>12} {what}");

@@ -57,8 +57,8 @@ pub struct Pipeline<W> {
     collect_at: Option<Instant>,
     /// A rollback that the volume refused, and when it is tried again.
     owed_undo: Option<(Verdict, Instant)>,
-    /// The volume refused something that no publication will do again.
-    unwell: bool,
+    /// Since when the volume refuses something that no publication will do again.
+    refused: Option<Instant>,
     /// The volume's thread ended: nothing can be published any more.
     volume_gone: bool,
     /// The last run was given up for a newer view: this one goes to its end.
@@ -95,7 +95,7 @@ impl<W: World> Pipeline<W> {
             backoff: Backoff::new(),
             collect_at: None,
             owed_undo: None,
-            unwell: false,
+            refused: None,
             volume_gone: false,
             gave_up: false,
         };
@@ -200,14 +200,14 @@ impl<W: World> Pipeline<W> {
 
     /// The volume refused what has to be done beside a publication.
     fn volume_refused(&mut self, error: &PublishError) {
-        self.unwell = true;
+        self.refused.get_or_insert_with(Instant::now);
         self.show_publish_error(error);
     }
 
     /// The volume does again what it refused; a publication that waits keeps its cause.
     fn volume_works(&mut self) {
-        if self.unwell && self.owed_undo.is_none() && !self.flow.has_retry() {
-            self.unwell = false;
+        if self.refused.is_some() && self.owed_undo.is_none() && !self.flow.has_retry() {
+            self.refused = None;
             self.show_cause(Cause::Publish, None);
         }
     }

@@ -33,8 +33,21 @@ impl Chance {
 
     /// Milliseconds, as likely short as long: from 10 to 20 as often as from 1000 to 2000.
     pub fn millis(&mut self, least: u64, most: u64) -> Duration {
-        let (low, high) = ((least.max(1) as f64).ln(), (most.max(1) as f64).ln());
-        let drawn = (low + (high - low) * self.0.f64()).exp();
-        Duration::from_millis(drawn as u64)
+        self.between(Duration::from_millis(least), Duration::from_millis(most))
+    }
+
+    /// A time up to this, from a millisecond on, as likely short as long.
+    pub fn up_to(&mut self, most: Duration) -> Duration {
+        self.between(Duration::from_millis(1), most)
+    }
+
+    fn between(&mut self, least: Duration, most: Duration) -> Duration {
+        let (low, high) = (least.as_secs_f64().ln(), most.as_secs_f64().ln());
+        Duration::from_secs_f64((low + (high - low) * self.0.f64()).exp())
+    }
+
+    /// A number from 1 to `most`.
+    pub fn count(&mut self, most: u32) -> u32 {
+        self.0.u32(1..=most)
     }
 }

@@ -32,6 +32,9 @@ pub struct Whole {
     pub files: Files,
 }
 
+/// What was visible before a flip, and what was kept.
+type Before = (Option<(Whole, BootTime)>, Vec<Whole>);
+
 /// A volume. What is not marked as memory is on it.
 pub struct Disk {
     start: Instant,
@@ -51,7 +54,7 @@ pub struct Disk {
     /// In memory: rollback candidates.
     protect: BTreeSet<u64>,
     /// What a power cut may bring back.
-    undurable: Option<(Option<(Whole, BootTime)>, Vec<Whole>)>,
+    undurable: Option<Before>,
 }
 
 /// How a volume may fail.

@@ -11,6 +11,7 @@ use super::{
     setup::{STORES, TARGETS, files_of},
     store, target,
 };
+use target::Mood::{Away, Hangs, Refuses, Takes, WrongSetup};
 
 const ERRORS: [ErrorKind; 13] = [
     ErrorKind::Unavailable,
@@ -106,8 +107,8 @@ impl Life {
 
     fn volume_turns(&mut self) {
         let failing = match self.chance.below(4) {
-            0 => Some((Failure::Full, 1 + self.chance.below(3) as u32)),
-            1 => Some((Failure::Broken, 1 + self.chance.below(3) as u32)),
+            0 => Some((Failure::Full, self.chance.count(3))),
+            1 => Some((Failure::Broken, self.chance.count(3))),
             _ => None,
         };
         self.ledger.note("volume", format_args!("{failing:?}"));
@@ -127,7 +128,7 @@ impl Life {
             1 => self.crash(true).await,
             2 => self.stop().await,
             _ => {
-                let requests = 1 + self.chance.below(12) as u32;
+                let requests = self.chance.count(12);
                 self.site().ends_in = Some(requests);
             }
         }
@@ -139,7 +140,6 @@ impl Life {
         if self.chance.one_in(4) {
             return target.restart(files_of(name));
         }
-        use target::Mood::{Away, Hangs, Refuses, Takes, WrongSetup};
         let mood = *self.chance.pick(&[Takes, Takes, Refuses, Hangs, Away, WrongSetup]);
         target.state().mood = mood;
         self.ledger.note("target", format_args!("{name} {mood:?}"));
@@ -151,10 +151,8 @@ impl Life {
             0 | 1 => {
                 let name = *self.chance.pick(&STORES);
                 // Whatever was answered lately may be what is held.
-                let state = self.outside.stores[name].state();
-                let texts: Vec<_> =
-                    state.answers.iter().map(|(_, text)| (name.to_owned(), text.clone())).collect();
-                drop(state);
+                let texts = self.outside.stores[name].answered();
+                let texts = texts.into_iter().map(|text| (name.to_owned(), text));
                 if process.status().sources.get(name).is_some_and(|it| it.held.is_some()) {
                     self.promises.accepted.lock().expect("nobody panics").extend(texts);
                 }

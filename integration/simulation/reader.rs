@@ -102,9 +102,9 @@ impl Reader {
 
     fn turn(&mut self) -> Turn {
         let mut state = self.store.state();
-        let slow = SLOWEST.as_millis() as u64 / 2;
+        let slow = SLOWEST / 2;
         if let Mood::Down(kind, wait) = state.mood {
-            return Turn::Fail(state.chance.millis(1, DEADLINE.as_millis() as u64), kind, wait);
+            return Turn::Fail(state.chance.up_to(DEADLINE), kind, wait);
         }
         if matches!(state.mood, Mood::Silent) {
             return Turn::Hang;
@@ -117,7 +117,7 @@ impl Reader {
             return Turn::Fail(Duration::ZERO, ErrorKind::Compacted, None);
         }
         if self.fresh {
-            return Turn::Read(state.chance.millis(1, slow), state.chance.millis(1, slow));
+            return Turn::Read(state.chance.up_to(slow), state.chance.up_to(slow));
         }
         Turn::Wait
     }
@@ -132,7 +132,7 @@ impl Reader {
         if self.held.as_ref() == Some(&answer) {
             return None;
         }
-        let way = self.store.state().chance.millis(1, SLOWEST.as_millis() as u64 / 4);
+        let way = self.store.state().chance.up_to(SLOWEST / 4);
         sleep(way).await;
         Some(self.snapshot(answer, as_of))
     }
@@ -141,7 +141,7 @@ impl Reader {
     async fn prove(&mut self) -> Option<Update> {
         let as_of = Instant::now();
         self.proof = as_of + PROOF;
-        let way = self.store.state().chance.millis(1, SLOWEST.as_millis() as u64 / 2);
+        let way = self.store.state().chance.up_to(SLOWEST / 2);
         sleep(way).await;
         let answer = self.store.state().answer()?;
         let same = self.held.as_ref() == Some(&answer);

@@ -47,16 +47,16 @@ fn count(life: &Life, what: &str) -> u64 {
     life.ledger.pages().counts.get(what).copied().unwrap_or_default()
 }
 
-fn play(scene: impl AsyncFn(&mut Life)) {
+fn play(scene: &impl AsyncFn(&mut Life)) {
     for seed in 0..SEEDS {
-        let Outcome { broken, told, .. } = live(seed, &scene);
+        let Outcome { broken, told, .. } = live(seed, scene);
         assert!(broken.is_empty(), "{told}\n\nseed {seed}: {broken:?}");
     }
 }
 
 #[test]
 fn r11_a_store_that_flaps_for_five_minutes_is_followed_at_the_pace_of_settle() {
-    play(async |life: &mut Life| {
+    play(&async |life: &mut Life| {
         at_rest(life).await;
         let (published, told) = (count(life, "published"), count(life, "told"));
         let etcd = life.outside.stores["etcd"].clone();
@@ -79,7 +79,7 @@ fn r11_a_store_that_flaps_for_five_minutes_is_followed_at_the_pace_of_settle() {
 
 #[test]
 fn r13_sources_go_on_while_another_is_down() {
-    play(async |life: &mut Life| {
+    play(&async |life: &mut Life| {
         at_rest(life).await;
         let consul = life.outside.stores["consul"].clone();
         consul.feel("store down", |_| Mood::Down(ErrorKind::Unavailable, None));
@@ -97,7 +97,7 @@ fn r13_sources_go_on_while_another_is_down() {
 
 #[test]
 fn r13_nothing_is_published_before_every_source_has_answered() {
-    play(async |life: &mut Life| {
+    play(&async |life: &mut Life| {
         let setup = plain(life);
         life.process = None;
         *life.site() = life.new_site();
@@ -116,7 +116,7 @@ fn r13_nothing_is_published_before_every_source_has_answered() {
 
 #[test]
 fn l08_an_hour_asleep_makes_no_storm_and_leaves_nothing_stuck() {
-    play(async |life: &mut Life| {
+    play(&async |life: &mut Life| {
         at_rest(life).await;
         let done = |life: &Life| ["published", "told"].map(|what| count(life, what));
         let (before, opened) = (done(life), count(life, "stream opened"));

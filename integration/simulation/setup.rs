@@ -122,7 +122,7 @@ impl Setup {
             self.min_interval = chance.millis(1000, 20_000);
         }
         self.splay = if chance.one_in(4) { chance.millis(100, 5000) } else { Duration::ZERO };
-        self.tries = 1 + chance.below(3) as u32;
+        self.tries = chance.count(3);
     }
 
     /// The longest wait of `settle`.

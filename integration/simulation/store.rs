@@ -108,12 +108,17 @@ impl Store {
         self.state.lock().expect("nobody panics with it")
     }
 
+    /// The texts of its newest answers.
+    pub fn answered(&self) -> Vec<String> {
+        self.state().answers.iter().map(|(_, text)| text.clone()).collect()
+    }
+
     /// Some keys change in one transaction.
     pub fn write(&self) {
         let mut state = self.state();
         let mut next = state.content.clone();
         let chance = &mut state.chance;
-        for _ in 0..1 + chance.below(6) {
+        for _ in 0..=chance.below(6) {
             let key = format!("k/{:02}", chance.below(16));
             if chance.one_in(4) {
                 next.remove(&key);

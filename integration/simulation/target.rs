@@ -116,7 +116,7 @@ pub struct Teller {
 
 impl Teller {
     async fn pause(&self, most: Duration) {
-        let pause = self.target.state().chance.millis(1, most.as_millis() as u64);
+        let pause = self.target.state().chance.up_to(most);
         sleep(pause).await;
     }
 

@@ -132,7 +132,7 @@ async fn serve(
     ended: Arc<Notify>,
 ) {
     while let Some(work) = asked.recv().await {
-        let pause = lock(&site).chance.millis(1, SLOWEST.as_millis() as u64);
+        let pause = lock(&site).chance.up_to(SLOWEST);
         sleep(pause).await;
         if lock(&site).ends_in_this(work) {
             ended.notify_one();
