@@ -95,7 +95,7 @@ impl Follower {
         let mut resync = self.resync.clone();
         let mut following = Following::new();
         // To read our own disk is no burden for anybody else.
-        following.retry_at = self.source.provider.counts_in_the_store().then_some(self.first);
+        following.retry_at = self.source.provider.is_remote().then_some(self.first);
         let mut stream = provider.follow();
         let mut due = self.next_resync();
         loop {
@@ -151,7 +151,6 @@ impl Follower {
         let Snapshot { revision, entries, doubts, as_of } = snapshot;
         let (entries, differs) = shared(following.last.as_ref().map(|last| &last.entries), entries);
         let answered = following.last.is_some();
-        let doubts = self.doubts(doubts, revision, &entries, following);
         let doubts_differ = following.last.as_ref().is_none_or(|last| last.doubts != doubts);
         if doubts_differ {
             self.tell_doubts(&doubts, answered);
@@ -160,9 +159,6 @@ impl Follower {
         following.reads += u64::from(full);
         let keys = entries.len();
         let snapshot = Snapshot { revision, entries, doubts, as_of };
-        if snapshot.doubts.is_empty() {
-            following.trusted = Some((revision, snapshot.entries.clone()));
-        }
         following.last = Some(snapshot.clone());
         if !answered {
             info!(source = self.name, %revision, keys, "the source answered");
@@ -183,28 +179,6 @@ impl Follower {
             let seen = Seen { snapshot, reads: following.reads, at: Instant::now() };
             self.inbox.put(&self.name, seen);
         }
-    }
-
-    /// A provider compares within one stream; that a store's counter stood while keys went is also
-    /// seen by a stream that begins after.
-    fn doubts(
-        &self,
-        mut doubts: Vec<Doubt>,
-        revision: Revision,
-        entries: &Entries,
-        following: &Following,
-    ) -> Vec<Doubt> {
-        let gone = following.trusted.as_ref().is_some_and(|(stood, trusted)| {
-            let removed = |item| matches!(item, imbl::ordmap::DiffItem::Remove(..));
-            *stood == revision && trusted.diff(entries).any(removed)
-        });
-        if gone
-            && self.source.provider.counts_in_the_store()
-            && !doubts.contains(&Doubt::GoneInPlace)
-        {
-            doubts.push(Doubt::GoneInPlace);
-        }
-        doubts
     }
 
     fn tell_doubts(&self, doubts: &[Doubt], answered: bool) {
@@ -279,8 +253,6 @@ impl Follower {
 /// What is remembered between the items of a source's streams.
 struct Following {
     last: Option<Snapshot>,
-    /// The revision and content of the last snapshot without doubts.
-    trusted: Option<(Revision, Entries)>,
     reads: u64,
     /// The next snapshot is a full read of its own.
     full: bool,
@@ -295,7 +267,6 @@ impl Following {
     fn new() -> Self {
         Self {
             last: None,
-            trusted: None,
             reads: 0,
             full: true,
             backoff: Backoff::new(),

@@ -36,9 +36,8 @@ impl Settings {
         }
     }
 
-    /// Whether revisions are a counter of the store, the same for every stream: keys cannot go while
-    /// it stands.
-    pub fn counts_in_the_store(&self) -> bool {
+    /// Whether following it is a burden for others: a store that many ask.
+    pub fn is_remote(&self) -> bool {
         !matches!(self, Self::Files(_))
     }
 
