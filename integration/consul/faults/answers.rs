@@ -100,6 +100,32 @@ fn c03_an_answer_just_before_the_deadline_is_no_error() {
     assert!(app.stop().success());
 }
 
+// A real server is in this state only for the moments of a replay.
+#[test]
+fn c17_a_leader_that_still_replays_its_log_is_not_believed() {
+    let fake = Fake::saying(list(50, &[("a", "new")]));
+    let mut app = follow(&fake.url(), json!({}));
+    app.start().ready();
+    // It ended, came back, and answers from the beginning of its log.
+    fake.turn(|_, _| false);
+    degraded(&app, SOON, "unavailable");
+    fake.turn(|request, stream| {
+        let sure = request.head.lines().next().is_some_and(|line| line.contains("consistent"));
+        let unready = || answer("500 Error", &[], "Not ready to serve consistent reads");
+        let said = if sure { unready() } else { list(30, &[("a", "old")]) };
+        stream.write_all(&said).is_ok()
+    });
+    let from = fake.requests().len();
+    within(SOON, "it is asked three times", || (fake.requests().len() >= from + 3).then_some(()));
+    assert_eq!((app.read("all").as_deref(), app.generation()), (Some("a=new;"), 1));
+    degraded(&app, SOON, "unavailable");
+    fake.say(list(51, &[("a", "newer")]));
+    shows(&app, Duration::from_secs(30), "a=newer;");
+    live(&app, SOON);
+    assert_eq!(app.generation(), 2);
+    assert!(app.stop().success());
+}
+
 // Tombstones live for 15 min, and no key of Consul's configuration says otherwise.
 #[test]
 fn c04_an_index_that_fell_is_the_new_place_to_wait_behind() {

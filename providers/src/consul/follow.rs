@@ -22,9 +22,9 @@ type Content = (Answer, Entries);
 /// The next read of the reading side.
 #[derive(Clone, Copy, Debug)]
 enum Ask {
-    /// The content now, in the configured mode: the first read.
+    /// The content now: the first read.
     First,
-    /// The content now, from the leader: after an error, a reset or a proof that failed to match.
+    /// The content now, from a leader that is sure of itself: after an error, a reset or a proof that failed to match.
     Again,
     /// The content now, after a while: the last answer had doubts.
     Doubting,
@@ -131,8 +131,11 @@ impl Following {
     fn start_reading(&mut self) -> Asking<Content> {
         let wait = self.settings.wait;
         let consistency = match self.ask {
-            Ask::First | Ask::Behind(_) => self.settings.consistency,
-            Ask::Again | Ask::Doubting => Consistency::Default,
+            Ask::Behind(_) => self.settings.consistency,
+            Ask::First if self.settings.consistency == Consistency::Stale => Consistency::Stale,
+            // A leader that has just started answers default reads while it still replays its log:
+            // with an older content that it had once.
+            Ask::First | Ask::Again | Ask::Doubting => Consistency::Consistent,
         };
         let block = if let Ask::Behind(index) = self.ask { Some((index, wait)) } else { None };
         let deadline = match block {
@@ -198,6 +201,11 @@ impl Following {
     fn read(&mut self, answer: &Answer, entries: Entries) -> Option<Update> {
         let asked = self.ask;
         let index = answer.meta.index.unwrap_or(1);
+        // Lower than what was known before this stream: a restored store, or a server that is late.
+        if matches!(asked, Ask::First) && answer.meta.index.is_some() && index < self.known() {
+            self.read_again();
+            return None;
+        }
         if let Ask::Behind(behind) = asked {
             let early = answer.arrived - answer.started < self.settings.wait;
             // Lower: a restored store. Unchanged too early: a restore or an ending agent, and the
@@ -228,6 +236,12 @@ impl Following {
         }
         let proves = snapshot.doubts.is_empty() && matches!(asked, Ask::Again | Ask::Doubting);
         proves.then_some(Update::Current { revision: snapshot.revision, as_of })
+    }
+
+    /// The index of the last snapshot without doubts, also of an earlier stream.
+    fn known(&self) -> u64 {
+        let trusted = self.trusted.lock().unwrap_or_else(PoisonError::into_inner);
+        trusted.as_ref().map_or(0, |trusted| trusted.revision.0)
     }
 
     /// What to ask after an answer.
