@@ -138,7 +138,7 @@ impl<R: Recorder> Reloader<R> {
             match pulse.wait(self.event(due, &shutdown)).await {
                 Event::Shutdown => return,
                 Event::Generation => {}
-                Event::Repeat => self.again(&mut course).await,
+                Event::Repeat => self.again(&mut course, &pulse).await,
                 Event::Due => self.attempt(&mut course, &shutdown, &pulse).await,
             }
         }
@@ -183,14 +183,14 @@ impl<R: Recorder> Reloader<R> {
         }
     }
 
-    async fn again<T>(&mut self, course: &mut Course<T>) {
+    async fn again<T>(&mut self, course: &mut Course<T>, pulse: &Pulse) {
         course.repeat = true;
-        self.record(Entry::Repeat(self.target.name.clone())).await;
+        self.record(Entry::Repeat(self.target.name.clone()), pulse).await;
     }
 
     /// Writes one change; false if the volume refused, after a pause. The change holds all the same:
     /// the volume has it in memory, and only this task changes its target's record.
-    async fn record(&mut self, entry: Entry) -> bool {
+    async fn record(&mut self, entry: Entry, pulse: &Pulse) -> bool {
         match self.volume.record(entry.clone()).await {
             Ok(journal) => {
                 self.journal = journal;
@@ -199,7 +199,8 @@ impl<R: Recorder> Reloader<R> {
             Err(error) => {
                 tracing::error!(target = self.target.name, %error, "cannot write the journal");
                 Arc::make_mut(&mut self.journal).apply(entry);
-                sleep(RECORD_AGAIN).await;
+                // A volume that stays full is no silence of ours.
+                pulse.wait(sleep(RECORD_AGAIN)).await;
                 false
             }
         }
@@ -224,17 +225,17 @@ impl<R: Recorder> Reloader<R> {
         };
         let before = match look {
             Look::Wait(report) => {
-                return self.finish(course, report, false, started, shutdown).await;
+                return self.finish(course, report, false, (started, shutdown), pulse).await;
             }
             Look::Fresh => {
                 let report = Report::new(Class::Confirmed, "fresh_start");
-                return self.finish(course, report, false, started, shutdown).await;
+                return self.finish(course, report, false, (started, shutdown), pulse).await;
             }
             Look::Ready(before) => before,
         };
         let number = visible.generation.number;
         let entry = Attempt { digest, generation: number };
-        if !self.record(Entry::Attempt(self.target.name.clone(), entry)).await {
+        if !self.record(Entry::Attempt(self.target.name.clone(), entry), pulse).await {
             return;
         }
         if shutdown.is_cancelled() {
@@ -258,7 +259,7 @@ impl<R: Recorder> Reloader<R> {
             }
         };
         let Some(report) = pulse.within(deadline, confirmed).await else { return };
-        self.finish(course, report, true, started, shutdown).await;
+        self.finish(course, report, true, (started, shutdown), pulse).await;
     }
 
     /// Notes an end, and settles the reload if it is one that settles.
@@ -267,8 +268,8 @@ impl<R: Recorder> Reloader<R> {
         course: &mut Course<T>,
         report: Report,
         tried: bool,
-        from: Instant,
-        shutdown: &CancellationToken,
+        (from, shutdown): (Instant, &CancellationToken),
+        pulse: &Pulse,
     ) {
         let Some(debt) = &course.debt else { return };
         let generation = debt.visible.generation.number;
@@ -279,7 +280,8 @@ impl<R: Recorder> Reloader<R> {
             return self.complain(course, &report, outcome, tried);
         }
         let settled = Settled { digest, generation, outcome };
-        while !self.record(Entry::Settled(self.target.name.clone(), settled.clone())).await {
+        let entry = Entry::Settled(self.target.name.clone(), settled.clone());
+        while !self.record(entry.clone(), pulse).await {
             // Told, but not written down: neither a newer generation nor our end must wait for a
             // broken volume.
             if shutdown.is_cancelled() || self.generations.has_changed().unwrap_or(true) {
