@@ -22,11 +22,11 @@ N ?= 20
 repeat:
 	@integration/soak.sh $(N) $(TEST)
 
-# Switches off one guard after another and requires that its test fails; `ROW=E01` for one row.
+# Switches off one guard after another and requires that its test fails; `ROW="E01 C05"` for some rows.
 mutants:
 	@integration/setup.sh test
 	@integration/servers/build.sh
-	ROW=$(ROW) cargo bench --locked --profile dev --bench mutants
+	ROW="$(ROW)" cargo bench --locked --profile dev --bench mutants
 
 # Lives of the core in a simulated world: SEEDS of them, or only that of SEED. A seed that breaks
 # a promise is printed, and is the same life each time.

@@ -13,6 +13,7 @@ mod files;
 mod guards;
 mod honesty;
 mod lifecycle;
+mod matrix;
 mod operator;
 mod publish;
 mod outage;

@@ -49,7 +49,8 @@ fn main() -> ExitCode {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let wanted = std::env::var("ROW").unwrap_or_default();
     let mut mutants = mutants(root);
-    mutants.retain(|mutant| wanted.is_empty() || mutant.row == wanted);
+    let wanted: Vec<_> = wanted.split_whitespace().collect();
+    mutants.retain(|mutant| wanted.is_empty() || wanted.contains(&mutant.row.as_str()));
     let tree = root.join("target/mutants/tree");
     copy(root, &tree);
     let names: Vec<_> = mutants.iter().map(|mutant| mutant.test.as_str()).collect();
