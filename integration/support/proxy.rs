@@ -191,7 +191,9 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, manner: watch::Sende
         let Ok((client, from)) = listener.accept().await else { continue };
         lock(&shared.counts).accepted += 1;
         let barred = *lock(&shared.barred);
-        let barred = barred.is_some_and(|process| belongs_to(from.port(), process) != Some(false));
+        let at = listener.local_addr().map_or(0, |at| at.port());
+        let barred =
+            barred.is_some_and(|process| belongs_to(from.port(), at, process) != Some(false));
         if barred || *manner.borrow() == Manner::Refuse {
             continue;
         }
