@@ -147,15 +147,18 @@ impl Etcd {
     }
 
     /// Cuts one member off from the others, who keep each other; its clients notice nothing of it.
-    pub fn isolate(members: &[Self], apart: usize) {
-        let process = members[apart].process.as_ref().map(Process::pid);
+    pub async fn isolate(members: &[Self], apart: usize) {
+        let status = members[apart].client().await.status().await.expect("a status");
+        let id = status.header().expect("a header").member_id();
+        // Peers say who they are in a header of each request.
+        let caller = format!("X-Server-From: {id:x}");
         for (number, member) in members.iter().enumerate() {
             let peers = member.peers.as_ref().expect("started apart");
             if number == apart {
                 peers.turn(Manner::Refuse);
                 peers.cut();
             } else {
-                peers.bar(process);
+                peers.bar(Some(&caller));
             }
         }
     }

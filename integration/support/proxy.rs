@@ -17,7 +17,7 @@ use tokio::{
     sync::{Notify, watch},
 };
 
-use super::{connections::belongs_to, process::free_port};
+use super::process::free_port;
 
 /// What happens to the bytes of every connection, present and future.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,8 +59,8 @@ struct Shared {
     left: Mutex<Option<u64>>,
     /// A connection on which nothing passes for so long is closed.
     idle: Mutex<Option<Duration>>,
-    /// Connections of this process are refused.
-    barred: Mutex<Option<u32>>,
+    /// Connections whose first piece holds this are closed.
+    barred: Mutex<Option<String>>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -143,9 +143,10 @@ impl Proxy {
         *lock(&self.shared.idle) = after;
     }
 
-    /// Refuses the connections of one process, also those that are open.
-    pub fn bar(&self, process: Option<u32>) {
-        *lock(&self.shared.barred) = process;
+    /// Closes connections whose first piece holds this text, as the name of who calls; all that are
+    /// open now are closed, so that the others call again.
+    pub fn bar(&self, caller: Option<&str>) {
+        *lock(&self.shared.barred) = caller.map(str::to_owned);
         self.cut();
     }
 
@@ -188,13 +189,9 @@ impl Drop for Proxy {
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>, manner: watch::Sender<Manner>) {
     loop {
-        let Ok((client, from)) = listener.accept().await else { continue };
+        let Ok((client, _)) = listener.accept().await else { continue };
         lock(&shared.counts).accepted += 1;
-        let barred = *lock(&shared.barred);
-        let at = listener.local_addr().map_or(0, |at| at.port());
-        let barred =
-            barred.is_some_and(|process| belongs_to(from.port(), at, process) != Some(false));
-        if barred || *manner.borrow() == Manner::Refuse {
+        if *manner.borrow() == Manner::Refuse {
             continue;
         }
         tokio::spawn(serve(client, Arc::clone(&shared), manner.subscribe()));
@@ -274,6 +271,9 @@ async fn pump(
             }
             _ => {}
         }
+        if way == Way::Up && passed == 0 && is_barred(&piece[..read], shared) {
+            break;
+        }
         note(way, &piece[..read], shared);
         let allowed = allowed(way, passed, read, shared);
         passed += read as u64;
@@ -296,6 +296,11 @@ async fn elapsed(idle: Option<Duration>) {
 async fn passes(manner: &mut watch::Receiver<Manner>, held: &[Manner]) -> Manner {
     // An error means that the proxy is gone, and this task with it.
     manner.wait_for(|manner| !held.contains(manner)).await.map_or(Manner::Refuse, |now| *now)
+}
+
+fn is_barred(piece: &[u8], shared: &Shared) -> bool {
+    let text = String::from_utf8_lossy(piece);
+    lock(&shared.barred).as_ref().is_some_and(|caller| text.contains(caller))
 }
 
 fn note(way: Way, piece: &[u8], shared: &Shared) {

@@ -81,7 +81,7 @@ impl Scene {
 async fn e05_a_member_that_lost_its_cluster_is_left_for_one_that_has_it() {
     let scene = Scene::start().await;
     let followed = scene.followed();
-    Etcd::isolate(&scene.members, followed);
+    Etcd::isolate(&scene.members, followed).await;
     let other = (followed + 1) % 3;
     // etcd needs about three of its election timeouts to notice, and we five seconds.
     scene.leaves(followed, Duration::from_secs(9)).await;
