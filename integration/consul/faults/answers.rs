@@ -48,9 +48,14 @@ fn asked(index: &[&str], seconds: u64) -> Vec<Duration> {
 
 fn c02(index: &[&str]) {
     let times = asked(index, 8);
-    let quick = times.windows(2).filter(|pair| pair[1] < pair[0] + Duration::from_millis(900));
-    assert!(quick.count() <= 2, "{index:?}: {times:?}");
-    assert!(times.len() <= 3 + 9, "{index:?}: {times:?}");
+    // A pause of the machine fills the bucket again, so each stretch has its own two quick ones, and
+    // one more that was noted late.
+    for (first, start) in times.iter().enumerate() {
+        for (last, end) in times.iter().enumerate().skip(first) {
+            let paced = end.saturating_sub(*start).as_secs();
+            assert!((last - first) as u64 <= 3 + paced, "{index:?}: {times:?}");
+        }
+    }
 }
 
 #[test]

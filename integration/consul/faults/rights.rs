@@ -17,8 +17,8 @@ const NONE: &str = r#"key_prefix "elsewhere/" { policy = "read" }"#;
 /// A running query keeps its rights, so a proof has to find their loss; so long is one away.
 const A_PROOF: Duration = Duration::from_secs(30);
 
-/// While in doubt the store is asked each 2 s.
-const A_DOUBT: Duration = Duration::from_secs(3);
+/// While in doubt the store is asked each 2 s; four times this is about the 30 s of the row.
+const A_DOUBT: Duration = Duration::from_secs(8);
 
 async fn two_keys(rights: &Rights, more: Value) -> App {
     rights.server.put(&path("a"), b"1").await;
