@@ -115,8 +115,7 @@ mod soak {
         for app in &mut apps {
             app.start().shows("n", "1");
         }
-        proxy.turn(Manner::Refuse);
-        proxy.cut();
+        proxy.sever();
         store.stop();
         let gone = Instant::now();
         while gone.elapsed() < Duration::from_secs(60) {

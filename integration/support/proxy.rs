@@ -17,7 +17,7 @@ use tokio::{
     sync::{Notify, watch},
 };
 
-use super::process::free_port;
+use super::{patience::eventually, process::free_port};
 
 /// What happens to the bytes of every connection, present and future.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -126,6 +126,15 @@ impl Proxy {
     /// Closes every connection that is open now.
     pub fn cut(&self) {
         self.shared.cut.notify_waiters();
+    }
+
+    /// Refuses new connections and closes those that are open; nothing passes any more when it
+    /// returns.
+    #[track_caller]
+    pub fn sever(&self) {
+        self.turn(Manner::Refuse);
+        self.cut();
+        eventually("every connection is closed", || (self.open() == 0).then_some(()));
     }
 
     /// Ends what the server says on every open connection; the client still may write.

@@ -29,8 +29,7 @@ async fn cut_off_while_history_is_compacted(version: Version) {
     app.start().shows(FILE, "a=1\nb=1\ngone=1\n");
     app.answers("/freshz", 200);
 
-    proxy.turn(Manner::Refuse);
-    proxy.cut();
+    proxy.sever();
     for number in 2..=50 {
         put(&mut writer, "a", number.to_string()).await;
         put(&mut writer, &format!("passing-{number}"), "").await;
