@@ -295,4 +295,6 @@ fn lost(old: &Snapshot, new: &Snapshot) -> usize {
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;

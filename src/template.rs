@@ -27,6 +27,8 @@ mod tree;
 mod trouble;
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;
 
 use copy::Copied;

@@ -65,12 +65,13 @@ impl Stat {
 
     /// How long it has been up.
     pub(super) fn uptime(&self, now: &BootTime) -> Duration {
-        now.since_boot.saturating_sub(Duration::from_millis(self.start * 1000 / TICKS))
+        now.since_boot
+            .saturating_sub(Duration::from_millis(self.start.saturating_mul(1000) / TICKS))
     }
 }
 
 fn ticks(since_boot: Duration) -> u64 {
-    u64::try_from(since_boot.as_millis()).unwrap_or(u64::MAX) * TICKS / 1000
+    u64::try_from(since_boot.as_millis()).unwrap_or(u64::MAX).saturating_mul(TICKS) / 1000
 }
 
 /// Why there is no process to tell.
@@ -201,6 +202,8 @@ pub(super) fn workers(pid: i32) -> Vec<(i32, u64)> {
     everyone().values().filter(|s| s.parent == pid).map(|s| (s.pid, s.start)).collect()
 }
 
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests {
     use super::*;
