@@ -12,6 +12,7 @@ mod etcd;
 mod files;
 mod guards;
 mod honesty;
+mod hostile;
 mod lifecycle;
 mod matrix;
 mod operator;

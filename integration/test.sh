@@ -32,6 +32,8 @@ for test in "${left_out[@]}"; do
     skips+=(--skip "$test")
 done
 
+# Tests wait for servers most of the time, not for the processor.
+export RUST_TEST_THREADS=${RUST_TEST_THREADS:-8}
 log=$target/test.log
 rm -f "$target/tmp/times"
 status=0

@@ -85,6 +85,7 @@ async fn e05_a_member_that_lost_its_cluster_is_left_for_one_that_has_it() {
     let other = (followed + 1) % 3;
     // etcd needs about three of its election timeouts to notice, and we five seconds.
     scene.leaves(followed, Duration::from_secs(9)).await;
+    assert!(scene.app.log().contains("kind=no_leader"), "it said so; {}", scene.app.tail());
     scene.is_seen(other, "2", Duration::from_secs(5)).await;
     Etcd::rejoin(&scene.members);
     scene.is_seen(followed, "3", Duration::from_secs(5)).await;
@@ -118,6 +119,8 @@ async fn e06_packets_that_vanish_are_noticed_and_another_member_is_followed() {
     let followed = scene.followed();
     scene.fronts[followed].turn(Manner::Hold);
     scene.is_seen((followed + 1) % 3, "2", Duration::from_secs(15)).await;
+    let asked = scene.app.log().contains("no answer to");
+    assert!(!asked, "a ping found it, no request had to wait; {}", scene.app.tail());
     scene.fronts[followed].turn(Manner::Forward);
     scene.is_seen(followed, "3", Duration::from_secs(5)).await;
 }
