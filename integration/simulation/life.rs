@@ -136,6 +136,7 @@ impl Life {
     /// The process is gone from one moment to the next, and another comes a while later.
     pub async fn crash(&mut self, loses_power: bool) {
         self.process = None;
+        self.site().next_user();
         if loses_power {
             let mut site = self.site();
             let loses = site.chance.one_in(2);

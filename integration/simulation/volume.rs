@@ -42,11 +42,19 @@ pub struct Site {
     pub ends_in: Option<u32>,
     /// The process ends in this request: nobody hears of it.
     ends_here: bool,
+    /// Which process uses it: what an earlier one asked for is never done.
+    user: u64,
     pub promises: Promises,
     ledger: Ledger,
 }
 
 impl Site {
+    /// The process that used it is gone, and nothing that it asked for is done any more.
+    pub fn next_user(&mut self) -> u64 {
+        self.user += 1;
+        self.user
+    }
+
     /// An empty disk that works.
     pub fn new(chance: Chance, promises: Promises, ledger: Ledger) -> Self {
         Self {
@@ -55,6 +63,7 @@ impl Site {
             failing: None,
             ends_in: None,
             ends_here: false,
+            user: 0,
             promises,
             ledger,
         }
@@ -102,7 +111,8 @@ impl Volume {
     /// Opens the disk for a new process; `ended` is told when the process must end here.
     pub fn open(site: Arc<Mutex<Site>>, ended: Arc<Notify>) -> Self {
         let (requests, asked) = mpsc::unbounded_channel();
-        tokio::spawn(serve(site, asked, ended));
+        let user = lock(&site).next_user();
+        tokio::spawn(serve(site, user, asked, ended));
         Self { requests }
     }
 
@@ -128,12 +138,16 @@ impl Volume {
 
 async fn serve(
     site: Arc<Mutex<Site>>,
+    user: u64,
     mut asked: mpsc::UnboundedReceiver<Work>,
     ended: Arc<Notify>,
 ) {
     while let Some(work) = asked.recv().await {
         let pause = lock(&site).chance.up_to(SLOWEST);
         sleep(pause).await;
+        if lock(&site).user != user {
+            return;
+        }
         if lock(&site).ends_in_this(work) {
             ended.notify_one();
             // Requests are taken and never answered.
