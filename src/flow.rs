@@ -148,6 +148,11 @@ impl Flow {
         self.guard.memory()
     }
 
+    /// The memory could not be written: it is due again.
+    pub fn memory_was_not_written(&mut self) {
+        self.guard.memory_was_not_written();
+    }
+
     /// Sources whose held snapshot needs its second read now.
     pub fn rechecks(&mut self, now: Instant) -> Option<String> {
         let (at, source) = self.recheck()?;

@@ -179,6 +179,13 @@ impl Guard {
         Some(held.newest)
     }
 
+    /// What was given out could not be written: it is given out again.
+    pub fn memory_was_not_written(&mut self) {
+        for watched in self.sources.values_mut() {
+            watched.unwritten = true;
+        }
+    }
+
     /// What must be remembered now, if it differs from what was given out last.
     pub fn memory(&mut self) -> Option<Vec<u8>> {
         let mut changed = false;

@@ -31,8 +31,9 @@ const BARRED: Duration = Duration::from_secs(30);
 /// How long a debt may go unseen: the way of an announcement.
 const UNSEEN: Duration = Duration::from_secs(2);
 
-/// A task may take this long to come round after a suspension: a check may be in flight.
-const AWAKE: Duration = CHECK.saturating_add(Duration::from_secs(2));
+/// A task may take this long to come round after a suspension: a check may be in flight, or a call
+/// to a target up to its deadline.
+const AWAKE: Duration = target::DEADLINE.saturating_add(Duration::from_secs(2));
 
 /// What the looks before remember.
 #[derive(Default)]

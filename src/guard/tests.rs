@@ -169,3 +169,12 @@ fn another_store_behind_the_same_name_is_not_compared() {
     guard.configure(shape::Guard::default(), &other);
     assert_eq!(guard.judge(SOURCE, &snapshot(2), 1, Instant::now()), Judgement::Pass);
 }
+
+#[test]
+fn a_memory_that_could_not_be_written_is_given_out_again() {
+    let mut guard = after(20);
+    let first = guard.memory().expect("names are remembered");
+    assert!(guard.memory().is_none());
+    guard.memory_was_not_written();
+    assert_eq!(guard.memory(), Some(first));
+}
