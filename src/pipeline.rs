@@ -59,8 +59,8 @@ pub struct Pipeline<W> {
     owed_undo: Option<(Verdict, Instant)>,
     /// Since when the volume refuses something that no publication will do again.
     refused: Option<Instant>,
-    /// The guard's memory could not be written the last time.
-    forgetful: bool,
+    /// Why the guard's memory could not be written the last time.
+    unremembered: Option<String>,
     /// The volume's thread ended: nothing can be published any more.
     volume_gone: bool,
     /// The last run was given up for a newer view: this one goes to its end.
@@ -98,7 +98,7 @@ impl<W: World> Pipeline<W> {
             collect_at: None,
             owed_undo: None,
             refused: None,
-            forgetful: false,
+            unremembered: None,
             volume_gone: false,
             gave_up: false,
         };
@@ -181,13 +181,14 @@ impl<W: World> Pipeline<W> {
     async fn remember(&mut self) {
         let Some(memory) = self.flow.memory() else { return };
         let written = self.wires.world.volume().remember(memory).await;
-        let failed_before = std::mem::replace(&mut self.forgetful, written.is_err());
-        if let Err(error) = written {
+        let error = written.err().map(|error| chain(&error));
+        if let Some(error) = &error {
             self.flow.memory_was_not_written();
-            if !failed_before {
-                tracing::warn!(error = chain(&error), "the guard's memory cannot be written");
+            if self.unremembered.as_ref() != Some(error) {
+                tracing::warn!(error, "the guard's memory cannot be written");
             }
         }
+        self.unremembered = error;
     }
 
     /// The newest view is what readers see already.
