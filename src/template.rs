@@ -18,14 +18,20 @@ use crate::{
     view::Complete,
 };
 
+mod bounds;
+mod chain;
 mod copy;
 mod engine;
 mod filters;
 mod judge;
 mod reads;
+mod room;
+mod tame;
 mod tree;
 mod trouble;
 
+#[cfg(test)]
+mod hostile;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
@@ -34,6 +40,7 @@ mod tests;
 use copy::Copied;
 use engine::Engine;
 use reads::{Index, Reads};
+use room::with_room;
 
 /// A configured template with its text: what [`TemplateSet::compile`] takes.
 #[derive(Clone, Debug, PartialEq)]
@@ -136,11 +143,13 @@ impl TemplateSet {
             };
             set.items.push(Item { name, access, what });
         }
-        for (delimiters, templates) in &syntaxes {
-            let fuel = limits.fuel;
-            let engine = Engine::compile(delimiters, fuel, templates, sources, &mut errors);
-            set.engines.push(engine);
-        }
+        let compiled = with_room(|| {
+            let compile = |(delimiters, templates): &(_, Vec<_>)| {
+                Engine::compile(delimiters, limits.fuel, templates, sources, &mut errors)
+            };
+            syntaxes.iter().map(compile).collect()
+        });
+        set.engines = compiled.map_err(|error| vec![no_room(&error)])?;
         if errors.is_empty() { Ok(set) } else { Err(errors) }
     }
 
@@ -157,12 +166,18 @@ impl TemplateSet {
         let mut errors = Vec::new();
         let mut fresh = BTreeMap::new();
         let mut notes = Vec::new();
-        for index in affected {
-            let reads = Arc::new(Reads::default());
-            match self.run(&self.items[index], view, &reads) {
+        let results = with_room(|| {
+            let run = |index| {
+                let reads = Arc::new(Reads::default());
+                (index, self.run(&self.items[index], view, &reads), reads.take())
+            };
+            affected.into_iter().map(run).collect::<Vec<_>>()
+        });
+        for (index, result, read) in results.map_err(|error| vec![no_room(&error)])? {
+            match result {
                 Ok(files) => {
                     fresh.insert(index, files);
-                    notes.push((index, reads.take()));
+                    notes.push((index, read));
                 }
                 Err(error) => errors.push(error),
             }
@@ -255,6 +270,11 @@ impl TemplateSet {
         }
         Ok(rendering)
     }
+}
+
+fn no_room(error: &std::io::Error) -> TemplateError {
+    let message = format!("there can be no thread to render on: {error}");
+    TemplateError { template: "templates".to_owned(), line: None, message }
 }
 
 /// What errors call a template.

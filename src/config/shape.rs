@@ -150,7 +150,8 @@ pub struct Delimiters {
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// Template instructions for each file.
+    /// What each template may spend: one for an instruction, one for 64 bytes of text or two items
+    /// of a list.
     pub fuel: u64,
     /// The largest file.
     #[serde(with = "size")]
@@ -164,7 +165,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { fuel: 50_000_000, file: 8 << 20, generation: 64 << 20 }
+        Self { fuel: 1_000_000, file: 8 << 20, generation: 64 << 20 }
     }
 }
 

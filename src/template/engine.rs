@@ -11,7 +11,10 @@ use std::{
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value, syntax::SyntaxConfig};
 use regex_lite::Regex;
 
-use super::{TemplateError, filters, judge::Judge, reads::Reads, tree::Branch, trouble::describe};
+use super::{
+    TemplateError, bounds, filters, judge::Judge, reads::Reads, tame::tame, tree::Branch,
+    trouble::describe,
+};
 use crate::{config::shape, view::Complete};
 
 /// A template as the engine takes it.
@@ -41,24 +44,23 @@ impl Engine {
         errors: &mut Vec<TemplateError>,
     ) -> Self {
         let mut engine = Self { environment: environment(fuel), names: BTreeMap::new() };
-        if let Ok(syntax) = syntax(delimiters) {
-            engine.environment.set_syntax(syntax);
-        } else {
+        let Ok(syntax) = syntax(delimiters) else {
             errors.extend(templates.iter().map(|template| TemplateError {
                 template: template.name.clone(),
                 line: None,
                 message: "the delimiters begin alike or are empty".to_owned(),
             }));
             return engine;
-        }
+        };
+        engine.environment.set_syntax(syntax.clone());
         let inclusion = inclusion(delimiters);
         // Aliases cost a second compilation, so they are made only if any template may want them.
         let included = templates.iter().any(|template| inclusion.is_match(&template.text));
         for template in templates {
-            engine.add(&template.name, template, errors);
+            engine.add(&template.name, template, &syntax, errors);
             for alias in template.aliases.iter().filter(|_| included) {
                 if !engine.names.contains_key(alias) {
-                    engine.add(alias, template, &mut Vec::new());
+                    engine.add(alias, template, &syntax, &mut Vec::new());
                 }
             }
         }
@@ -71,12 +73,24 @@ impl Engine {
         engine
     }
 
-    fn add(&mut self, name: &str, template: &Source, errors: &mut Vec<TemplateError>) {
+    fn add(
+        &mut self,
+        name: &str,
+        template: &Source,
+        syntax: &SyntaxConfig,
+        errors: &mut Vec<TemplateError>,
+    ) {
         self.names.insert(name.to_owned(), template.name.clone());
-        let text = template.text.as_ref().to_owned();
+        let mut refuse = |line, message| {
+            errors.push(TemplateError { template: template.name.clone(), line, message });
+        };
+        let text = match tame(&template.text, syntax.clone()) {
+            Ok(text) => text,
+            Err((line, message)) => return refuse(Some(line), message),
+        };
         if let Err(error) = self.environment.add_template_owned(name.to_owned(), text) {
             let (message, _, line) = describe(&error, |_, _| None);
-            errors.push(TemplateError { template: template.name.clone(), line, message });
+            refuse(line, message);
         }
     }
 
@@ -124,6 +138,7 @@ fn environment(fuel: u64) -> Environment<'static> {
     environment.set_auto_escape_callback(|_| AutoEscape::None);
     environment.set_fuel(Some(fuel));
     filters::install(&mut environment);
+    bounds::install(&mut environment);
     environment
 }
 

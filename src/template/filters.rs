@@ -3,7 +3,7 @@
 //! Each is pure; no message quotes its input.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use minijinja::{Environment, Error, ErrorKind, Value, value::ValueKind};
+use minijinja::{Environment, Error, ErrorKind, State, Value, value::ValueKind};
 use serde_json::Value as Json;
 use sha2::{Digest as _, Sha256};
 
@@ -39,27 +39,36 @@ fn text<'a>(filter: &str, value: &'a Value) -> Result<&'a str, Error> {
     value.as_str().ok_or_else(|| wrong(format!("{filter}: it takes text")))
 }
 
-fn fromjson(value: &Value) -> Result<Value, Error> {
-    let parsed: Json = serde_json::from_str(text("fromjson", value)?).map_err(|error| {
-        let (line, column) = (error.line(), error.column());
-        wrong(format!("fromjson: the text is no JSON at its line {line}, column {column}"))
-    })?;
-    Ok(to_value(parsed))
+/// The text of something to parse, paid for beforehand: parsed it takes many times its length.
+fn parsable<'a>(filter: &str, state: &State<'_, '_>, value: &'a Value) -> Result<&'a str, Error> {
+    let text = text(filter, value)?;
+    state.consume_fuel(text.len() as u64 / 4)?;
+    Ok(text)
 }
 
-fn fromyaml(value: &Value) -> Result<Value, Error> {
-    let parsed: Json = serde_saphyr::from_str(text("fromyaml", value)?).map_err(|error| {
-        let line = error.location().map_or(1, |at| at.line());
-        wrong(format!("fromyaml: the text is no YAML at its line {line}"))
-    })?;
-    Ok(to_value(parsed))
+fn fromjson(state: &State<'_, '_>, value: &Value) -> Result<Value, Error> {
+    let parsed: Json =
+        serde_json::from_str(parsable("fromjson", state, value)?).map_err(|error| {
+            let (line, column) = (error.line(), error.column());
+            wrong(format!("fromjson: the text is no JSON at its line {line}, column {column}"))
+        })?;
+    to_value(state, parsed)
 }
 
-fn fromtoml(value: &Value) -> Result<Value, Error> {
-    let parsed: toml::Table = toml::from_str(text("fromtoml", value)?)
+fn fromyaml(state: &State<'_, '_>, value: &Value) -> Result<Value, Error> {
+    let parsed: Json =
+        serde_saphyr::from_str(parsable("fromyaml", state, value)?).map_err(|error| {
+            let line = error.location().map_or(1, |at| at.line());
+            wrong(format!("fromyaml: the text is no YAML at its line {line}"))
+        })?;
+    to_value(state, parsed)
+}
+
+fn fromtoml(state: &State<'_, '_>, value: &Value) -> Result<Value, Error> {
+    let parsed: toml::Table = toml::from_str(parsable("fromtoml", state, value)?)
         .map_err(|_| wrong("fromtoml: the text is no TOML"))?;
     let parsed = serde_json::to_value(parsed).map_err(|_| wrong("fromtoml: too deep"))?;
-    Ok(to_value(parsed))
+    to_value(state, parsed)
 }
 
 fn tojson(value: &Value, indent: Option<usize>) -> Result<String, Error> {
@@ -146,8 +155,10 @@ fn to_json(filter: &str, value: &Value) -> Result<Json, Error> {
     serde_json::to_value(value).map_err(|_| wrong(format!("{filter}: this cannot be written")))
 }
 
-fn to_value(json: Json) -> Value {
-    match json {
+/// Each list and map is paid for: `[[],[]]` takes some thirty times its text. Their items and all
+/// text are paid for by the engine.
+fn to_value(state: &State<'_, '_>, json: Json) -> Result<Value, Error> {
+    Ok(match json {
         Json::Null => Value::from(()),
         Json::Bool(value) => Value::from(value),
         Json::Number(number) => match (number.as_i64(), number.as_u64(), number.as_f64()) {
@@ -156,9 +167,15 @@ fn to_value(json: Json) -> Value {
             (_, _, number) => Value::from(number.unwrap_or(f64::NAN)),
         },
         Json::String(text) => Value::from(text),
-        Json::Array(items) => items.into_iter().map(to_value).collect(),
-        Json::Object(map) => {
-            Value::from_pairs(map.into_iter().map(|(key, it)| (key, to_value(it))))
+        Json::Array(items) => {
+            state.consume_fuel(1 + items.len() as u64 / 2)?;
+            let items = items.into_iter().map(|item| to_value(state, item));
+            Value::from(items.collect::<Result<Vec<_>, _>>()?)
         }
-    }
+        Json::Object(map) => {
+            state.consume_fuel(1 + map.len() as u64)?;
+            let pairs = map.into_iter().map(|(key, item)| Ok((key, to_value(state, item)?)));
+            Value::from_pairs(pairs.collect::<Result<Vec<_>, Error>>()?)
+        }
+    })
 }

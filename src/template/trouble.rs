@@ -51,7 +51,7 @@ fn words(error: &Error, undefined: Option<String>) -> String {
         ErrorKind::UnknownTest => "there is no test of that computed name".to_owned(),
         ErrorKind::UnknownFunction => "there is no such function".to_owned(),
         ErrorKind::UnknownMethod => "there is no such method".to_owned(),
-        ErrorKind::OutOfFuel => "it took more instructions than limits.fuel".to_owned(),
+        ErrorKind::OutOfFuel => "it took more than limits.fuel allows".to_owned(),
         ErrorKind::WriteFailure => "its output is larger than limits.file".to_owned(),
         ErrorKind::InvalidOperation => "an operation or filter does not fit its input".to_owned(),
         kind => format!("{kind:?}: an operation or filter does not fit its input"),
