@@ -49,6 +49,8 @@ mod collect;
 mod thread;
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;
 
 pub use error::PublishError;

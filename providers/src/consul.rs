@@ -74,4 +74,6 @@ impl Provider for Consul {
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@ use providers::Settings;
 use super::*;
 
 mod documents;
+mod properties;
 mod rules;
 mod salvage;
 mod wrong;
