@@ -37,7 +37,7 @@ async fn an_enormous_manifest_vouches_for_nothing() {
 }
 
 #[tokio::test]
-async fn an_enormous_manifest_of_files_is_that_of_a_new_volume() {
+async fn an_enormous_manifest_of_files_makes_them_somebody_elses() {
     let dir = scratch();
     let (volume, _) = open(options(&dir, Layout::Files)).await;
     publish(&volume, &[("a", "1")]).await;
@@ -45,8 +45,10 @@ async fn an_enormous_manifest_of_files_is_that_of_a_new_volume() {
     enormous(&dir.path().join("..rehup/manifest"));
     let (volume, opened) = open(options(&dir, Layout::Files)).await;
     assert!(opened.visible.is_none(), "nothing vouches for the files");
-    publish(&volume, &[("a", "2")]).await;
-    assert_eq!(read(&dir, "a"), "2");
+    let staged = volume.stage(plain(&[("a", "2")]), BTreeMap::new()).await.expect("staged");
+    let error = volume.publish(staged, false).await.expect_err("`a` may be anybody's");
+    assert!(matches!(error, PublishError::Foreign { .. }), "{error}");
+    assert_eq!(read(&dir, "a"), "1", "readers keep it");
 }
 
 #[tokio::test]
