@@ -33,6 +33,7 @@ pub mod status;
 pub mod metrics;
 pub mod admin;
 pub mod pulse;
+mod bounded;
 mod failpoint;
 pub mod bells;
 pub mod backoff;
@@ -41,3 +42,6 @@ pub mod confine;
 pub mod digest;
 pub mod chain;
 pub mod exit;
+
+#[cfg(test)]
+mod mutation;

@@ -7,7 +7,11 @@ use std::{
 };
 
 use crate::{
-    config::{Config, Facts, Mistake, Overrides, Places, Salvaged, follow::read_consistent},
+    bounded,
+    config::{
+        Config, Facts, Mistake, Overrides, Places, Salvaged,
+        follow::{LARGEST, read_consistent},
+    },
     digest::{Digest, DigestBuilder},
     template::{TemplateSet, TemplateText},
 };
@@ -82,7 +86,7 @@ impl Loader {
     }
 
     fn read(&self) -> Result<String, Box<Refusal>> {
-        let bytes = std::fs::read(&self.path).map_err(|error| {
+        let bytes = bounded::read(&self.path, LARGEST).map_err(|error| {
             let name = self.path.display();
             let hint = "mount it, or name another by --config or REHUP_CONFIG";
             self.refuse("", &[format!("{name} cannot be read: {error}; {hint}")], Vec::new())

@@ -204,3 +204,6 @@ pub fn digest<'a>(
     }
     builder.finish()
 }
+
+#[cfg(test)]
+mod properties;

@@ -268,3 +268,6 @@ pub mod size {
         s.serialize_u64(*value)
     }
 }
+
+#[cfg(test)]
+mod properties;

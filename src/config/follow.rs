@@ -5,13 +5,15 @@
 
 use std::{
     collections::BTreeMap,
-    fs, io,
+    io,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use providers::watch::{Wake, Watch};
 use tokio::time::{Instant, timeout_at};
+
+use crate::bounded;
 
 /// A look at the files whatever inotify says; some file systems never tell.
 const POLL: Duration = Duration::from_secs(30);
@@ -22,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// How often files are read again because their mount was swapped meanwhile.
 const TRIES: usize = 10;
 /// A configuration or template above this size is a mistake: a FIFO or a log.
-const LARGEST: u64 = 16 << 20;
+pub(crate) const LARGEST: u64 = 16 << 20;
 
 /// Waits until the configuration or a template file may have changed.
 #[derive(Debug)]
@@ -123,15 +125,8 @@ fn mount_of(path: &Path) -> Option<(PathBuf, PathBuf)> {
 }
 
 fn read(place: &Path) -> io::Result<String> {
-    // To open a FIFO would wait for its writer.
-    let found = fs::metadata(place)?;
-    if !found.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a file"));
-    }
-    if found.len() > LARGEST {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than 16 MiB"));
-    }
-    fs::read_to_string(place)
+    let bytes = bounded::read_file(place, LARGEST)?;
+    String::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
 fn about(path: &Path, error: &io::Error) -> io::Error {
@@ -140,7 +135,7 @@ fn about(path: &Path, error: &io::Error) -> io::Error {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
+    use std::{fs, os::unix::fs::symlink};
 
     use super::*;
 

@@ -15,11 +15,16 @@ use super::{
     tree::{Node, Value},
 };
 
+/// Lists and maps in each other: the file has eight at most, but `equals` takes any value. Each
+/// costs the parser some 30 KiB of stack in a build without optimisation.
+const DEPTH: usize = 24;
+
 /// Parses a file. A YAML error ends it: after one nothing else can be judged.
 pub(super) fn parse(text: &str) -> Result<Node, Mistake> {
     // Of the words that older YAML takes for booleans only `true` and `false` are left: `n` and `on`
     // are good file names.
-    let options = serde_saphyr::options! { strict_booleans: true };
+    let budget = serde_saphyr::budget! { max_depth: DEPTH };
+    let options = serde_saphyr::options! { strict_booleans: true, budget: budget };
     let root: Node = serde_saphyr::from_str_with_options(text, options)
         .map_err(|error| refusal(text, &error))?;
     match root.value {

@@ -87,3 +87,6 @@ pub(super) fn write<'a>(sources: impl Iterator<Item = (&'a str, &'a Remembered)>
     let sources: BTreeMap<_, _> = sources.collect();
     serde_json::to_vec(&sources).expect("maps with text keys are JSON")
 }
+
+#[cfg(test)]
+mod properties;

@@ -17,7 +17,7 @@ use rustix::{
 };
 
 use super::PublishError;
-use crate::rendering::Access;
+use crate::{bounded, digest::Digest, rendering::Access};
 
 const FOLDER: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
@@ -130,13 +130,20 @@ impl Dir {
         rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW)
     }
 
-    /// Reads a whole file of at most `limit` bytes, following no link.
+    /// Reads a whole file of at most `limit` bytes, following no link; a larger one is an error
+    /// and not read.
     pub(super) fn read_below(&self, path: &str, limit: u64) -> std::io::Result<Vec<u8>> {
+        bounded::whole(self.open_file(path)?, limit)
+    }
+
+    /// The digest of the first `limit` bytes of a file, following no link; nothing of it is kept.
+    pub(super) fn digest_below(&self, path: &str, limit: u64) -> std::io::Result<Digest> {
+        Digest::of_reader(self.open_file(path)?.take(limit))
+    }
+
+    fn open_file(&self, path: &str) -> Result<File, Errno> {
         // A FIFO at the name must not hang us.
-        let file = File::from(self.open_below(path, OFlags::RDONLY | OFlags::NONBLOCK)?);
-        let mut bytes = Vec::new();
-        file.take(limit).read_to_end(&mut bytes)?;
-        Ok(bytes)
+        Ok(File::from(self.open_below(path, OFlags::RDONLY | OFlags::NONBLOCK)?))
     }
 
     /// Creates a file that was not there, with exactly this access, and writes it whole.

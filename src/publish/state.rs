@@ -19,7 +19,16 @@ pub(super) const MANIFEST: &str = "manifest";
 const INPUTS: &str = "inputs";
 const KEY: &str = "key";
 const TEMPORARY: &str = ".new-";
-const LIMIT: u64 = 64 << 20;
+
+/// The most that is read of a file: far above what we write there.
+fn limit(name: &str) -> u64 {
+    match name {
+        SOURCES | MANIFEST => manifest::LIMIT,
+        // A target has two kilobytes in it, and its records take more memory than text.
+        JOURNAL => 4 << 20,
+        _ => 4 << 10,
+    }
+}
 
 /// Replaces a file of `..rehup`; `durable` means that it survives a power cut.
 pub(super) fn write(
@@ -51,11 +60,17 @@ pub(super) fn write(
     Ok(())
 }
 
-/// Reads a file of `..rehup`; `None` if it is not there.
+/// Reads a file of `..rehup`; `None` if it is not there, and also, said aloud, if it is larger than
+/// any that we write.
 pub(super) fn read(private: &Dir, name: &str) -> Result<Option<Vec<u8>>, PublishError> {
-    match private.read_below(name, LIMIT) {
+    match private.read_below(name, limit(name)) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == std::io::ErrorKind::FileTooLarge => {
+            let path = private.path().join(name);
+            tracing::warn!(path = %path.display(), %error, "this is none of ours, starting without");
+            Ok(None)
+        }
         Err(error) => Err(private.error("cannot read", name, error)),
     }
 }

@@ -16,6 +16,7 @@ use crate::{
 };
 
 mod files;
+mod large;
 
 fn scratch() -> TempDir {
     let shm = Path::new("/dev/shm");

@@ -12,7 +12,6 @@ use rustix::{
 
 use super::{manifest, root::Dir, stage};
 use crate::{
-    digest::Digest,
     generation::{FileRecord, Generation},
     rendering::OutputPath,
 };
@@ -76,8 +75,8 @@ pub(super) fn check(
         return Ok(Some(format!("`{path}` has another mode or owner than it was published with")));
     }
     let changed = size != record.size
-        || match dir.read_below(path.as_str(), record.size.saturating_add(1)) {
-            Ok(bytes) => Digest::of(&bytes) != record.digest,
+        || match dir.digest_below(path.as_str(), record.size.saturating_add(1)) {
+            Ok(digest) => digest != record.digest,
             // A mode that shuts us out too: size and mode have to do.
             Err(error) => error.kind() != std::io::ErrorKind::PermissionDenied,
         };

@@ -5,19 +5,24 @@
 use std::{
     collections::BTreeMap,
     fs,
+    io::Read as _,
     path::Path,
     time::{Duration, SystemTime},
 };
 
 use regex_lite::Regex;
 
-use crate::{config::shape, generation::BootTime};
+use crate::{bounded, config::shape, generation::BootTime};
 
 /// The unit of start times in `/proc/PID/stat`: the kernel shows 100 ticks a second on every
 /// architecture that we are built for.
 const TICKS: u64 = 100;
 /// `comm` holds this many bytes.
 const COMM: usize = 15;
+/// The most that is read of a pid file, which may lie on a volume that others write.
+const PID_FILE: u64 = 64;
+/// The most that is matched of a command line, which a process may make as long as it likes.
+const CMDLINE: u64 = 1 << 20;
 /// `PF_KTHREAD`.
 const KERNEL_THREAD: u64 = 0x0020_0000;
 
@@ -66,12 +71,14 @@ impl Stat {
     /// How long it has been up.
     pub(super) fn uptime(&self, now: &BootTime) -> Duration {
         now.since_boot
-            .saturating_sub(Duration::from_millis(self.start.saturating_mul(1000) / TICKS))
+            .saturating_sub(Duration::from_millis(self.start.saturating_mul(1000 / TICKS)))
     }
 }
 
 fn ticks(since_boot: Duration) -> u64 {
-    u64::try_from(since_boot.as_millis()).unwrap_or(u64::MAX).saturating_mul(TICKS) / 1000
+    // A moment comes from the journal, which may hold any number.
+    let ticks = since_boot.as_millis() * u128::from(TICKS) / 1000;
+    u64::try_from(ticks).unwrap_or(u64::MAX)
 }
 
 /// Why there is no process to tell.
@@ -141,7 +148,14 @@ fn has_name(stat: &Stat, name: &str) -> bool {
 }
 
 fn words(pid: i32) -> Vec<String> {
-    let bytes = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let path = format!("/proc/{pid}/cmdline");
+    let mut bytes = Vec::new();
+    // What was read before the process went away is no command line.
+    let read = fs::File::open(path).and_then(|file| file.take(CMDLINE).read_to_end(&mut bytes));
+    if read.is_ok() { split(&bytes) } else { Vec::new() }
+}
+
+fn split(bytes: &[u8]) -> Vec<String> {
     let words = bytes.split(|byte| *byte == 0).filter(|word| !word.is_empty());
     words.map(|word| String::from_utf8_lossy(word).into_owned()).collect()
 }
@@ -184,7 +198,7 @@ fn named_by(
     all: &BTreeMap<i32, Stat>,
     believed: &mut Option<Believed>,
 ) -> Option<i32> {
-    let pid = fs::read_to_string(path).ok()?.trim().parse().ok()?;
+    let pid = number(&bounded::read_file(path, PID_FILE).ok()?)?;
     let (written, process) = (fs::metadata(path).ok()?.modified().ok()?, all.get(&pid)?);
     let seen = (written, pid, process.start);
     let age = written.elapsed().unwrap_or_default();
@@ -197,6 +211,10 @@ fn named_by(
     Some(pid)
 }
 
+fn number(text: &[u8]) -> Option<i32> {
+    std::str::from_utf8(text).ok()?.trim().parse().ok()
+}
+
 /// Processes whose parent is `pid`, with their start times: another set means new workers.
 pub(super) fn workers(pid: i32) -> Vec<(i32, u64)> {
     everyone().values().filter(|s| s.parent == pid).map(|s| (s.pid, s.start)).collect()
@@ -204,6 +222,7 @@ pub(super) fn workers(pid: i32) -> Vec<(i32, u64)> {
 
 #[cfg(test)]
 mod properties;
+
 #[cfg(test)]
 mod tests {
     use super::*;

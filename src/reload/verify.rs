@@ -162,6 +162,9 @@ fn parse_labels(mut rest: &str) -> Option<(BTreeMap<String, String>, &str)> {
 }
 
 #[cfg(test)]
+mod properties;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
