@@ -85,9 +85,12 @@ fn r04_templates_without_an_end_are_ended() {
 #[test]
 fn r05_outputs_beyond_their_bounds_are_refused_within_little_memory() {
     let mut app = serving();
+    // Data whose parsed form takes many times its text.
+    app.put("lists", &format!("[{}1]", "[],".repeat(4_000_000)));
     are_refused(
         &app,
         &[
+            ("{% set x = base.lists | fromjson %}", "limits.fuel"),
             ("{{ 'x' * 9999999 }}", "limits.file"),
             ("{% for i in range(99999) %}{{ 'x' * 99 }}{% endfor %}", "limits.file"),
             ("{{ range(99999) | join('xxxxxxxxxxxxxxxxxxxxxxxx') }}", "limits.file"),
