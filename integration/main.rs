@@ -7,6 +7,7 @@
 mod bad_input;
 mod clock;
 mod consul;
+mod crash;
 mod delivery;
 mod etcd;
 mod files;

@@ -262,7 +262,13 @@ impl<W: World> Engine<W> {
 
     fn start_target(&mut self, target: crate::config::shape::Target, journal: Arc<Journal>) {
         let name = target.name.clone();
-        let status = TargetStatus::default();
+        // What an earlier process settled is shown until there is something newer.
+        let settled = journal.targets.get(&name).and_then(|known| known.settled.as_ref());
+        let status = TargetStatus {
+            outcome: settled.map(|settled| settled.outcome),
+            generation: settled.map(|settled| settled.generation),
+            ..TargetStatus::default()
+        };
         self.shared.board.update(|board| drop(board.targets.insert(name.clone(), status)));
         let reloader = |volume| Reloader {
             target,

@@ -52,6 +52,8 @@ pub struct Refusal {
     pub salvaged: Salvaged,
     /// The files to watch for a mended state.
     pub files: Vec<PathBuf>,
+    /// A file that is there could not be read: what mends that need not be an edit.
+    pub unreadable: bool,
 }
 
 impl Loader {
@@ -89,7 +91,8 @@ impl Loader {
         let bytes = bounded::read(&self.path, LARGEST).map_err(|error| {
             let name = self.path.display();
             let hint = "mount it, or name another by --config or REHUP_CONFIG";
-            self.refuse("", &[format!("{name} cannot be read: {error}; {hint}")], Vec::new())
+            let what = format!("{name} cannot be read: {error}; {hint}");
+            self.unreadable("", what, &error, Vec::new())
         })?;
         String::from_utf8(bytes).map_err(|error| {
             let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
@@ -118,7 +121,8 @@ impl Loader {
         }
         let all = [vec![self.path.clone()], files.to_vec()].concat();
         let mut contents = read_consistent(&all).map_err(|error| {
-            self.refuse(&text, &[format!("templates cannot be read: {error}")], files.to_vec())
+            let what = format!("templates cannot be read: {error}");
+            self.unreadable(&text, what, &error, files.to_vec())
         })?;
         let again = contents.remove(&self.path).unwrap_or_default();
         if again == text {
@@ -144,7 +148,21 @@ impl Loader {
             mistakes: mistakes.to_vec(),
             salvaged: Salvaged::from(text, &self.variable(), &self.overrides),
             files: [vec![self.path.clone()], files].concat(),
+            unreadable: false,
         })
+    }
+
+    #[expect(clippy::unnecessary_box_returns, reason = "as `refuse`, whose answer it is")]
+    fn unreadable(
+        &self,
+        text: &str,
+        what: String,
+        error: &std::io::Error,
+        files: Vec<PathBuf>,
+    ) -> Box<Refusal> {
+        let mut refusal = self.refuse(text, &[what], files);
+        refusal.unreadable = error.kind() != std::io::ErrorKind::NotFound;
+        refusal
     }
 }
 

@@ -5,15 +5,16 @@
 //! [`Recorder`]) and
 //! must not decide a rollback (a [`Verdict`] goes to the pipeline).
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use tokio::{
     sync::{mpsc, watch},
-    time::{Instant, sleep, sleep_until, timeout},
+    time::{Instant, sleep},
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    chain::chain,
     config::shape::{self, OnReject},
     digest::Digest,
     failpoint,
@@ -34,15 +35,15 @@ mod signal;
 mod tell;
 mod teller;
 mod verify;
+mod wait;
 
 use attempt::Pace;
 pub use attempt::{Class, Report};
 use matcher::Matcher;
 pub use tell::{Look, Tell};
 pub use teller::Teller;
+use wait::{last_call, superseded, until};
 
-/// How long a call in flight may go on after a shutdown.
-const LAST_CALL: Duration = Duration::from_secs(1);
 /// A journal that cannot be written is tried again after this.
 const RECORD_AGAIN: Duration = Duration::from_secs(1);
 
@@ -101,6 +102,8 @@ struct Course<T> {
     told: Option<Generation>,
     repeat: bool,
     complaint: Option<String>,
+    /// The volume refused the last change of the journal.
+    unwritten: bool,
 }
 
 impl Reloader {
@@ -130,15 +133,23 @@ impl<R: Recorder> Reloader<R> {
             }
         };
         let pace = Pace::new(self.target.tries, self.target.min_interval);
-        let mut course =
-            Course { teller, files, pace, debt: None, told: None, repeat: false, complaint: None };
+        let mut course = Course {
+            teller,
+            files,
+            pace,
+            debt: None,
+            told: None,
+            repeat: false,
+            complaint: None,
+            unwritten: false,
+        };
         while !shutdown.is_cancelled() {
             self.assess(&mut course);
             let due = course.debt.is_some().then(|| course.pace.due(Instant::now()));
             match pulse.wait(self.event(due, &shutdown)).await {
                 Event::Shutdown => return,
                 Event::Generation => {}
-                Event::Repeat => self.again(&mut course, &pulse).await,
+                Event::Repeat => self.again(&mut course).await,
                 Event::Due => self.attempt(&mut course, &shutdown, &pulse).await,
             }
         }
@@ -183,24 +194,28 @@ impl<R: Recorder> Reloader<R> {
         }
     }
 
-    async fn again<T>(&mut self, course: &mut Course<T>, pulse: &Pulse) {
+    async fn again<T>(&mut self, course: &mut Course<T>) {
         course.repeat = true;
-        self.record(Entry::Repeat(self.target.name.clone()), pulse).await;
+        self.record(course, Entry::Repeat(self.target.name.clone())).await;
     }
 
-    /// Writes one change; false if the volume refused, after a pause. The change holds all the same:
-    /// the volume has it in memory, and only this task changes its target's record.
-    async fn record(&mut self, entry: Entry, pulse: &Pulse) -> bool {
+    /// Writes one change; false if the volume refused, which is told once. The change holds all the
+    /// same: the volume has it in memory, and only this task changes its target's record. Should we
+    /// end before it is written, nothing is lost: the written record says that this digest is owed,
+    /// and a generation that no journal lists makes every target owe.
+    async fn record<T>(&mut self, course: &mut Course<T>, entry: Entry) -> bool {
         match self.volume.record(entry.clone()).await {
             Ok(journal) => {
                 self.journal = journal;
+                course.unwritten = false;
                 true
             }
             Err(error) => {
-                tracing::error!(target = self.target.name, %error, "cannot write the journal");
+                if !std::mem::replace(&mut course.unwritten, true) {
+                    let (target, error) = (&self.target.name, chain(&error));
+                    tracing::error!(target, error, "cannot write the journal, trying again");
+                }
                 Arc::make_mut(&mut self.journal).apply(entry);
-                // A volume that stays full is no silence of ours.
-                pulse.wait(sleep(RECORD_AGAIN)).await;
                 false
             }
         }
@@ -235,9 +250,8 @@ impl<R: Recorder> Reloader<R> {
         };
         let number = visible.generation.number;
         let entry = Attempt { digest, generation: number };
-        if !self.record(Entry::Attempt(self.target.name.clone(), entry), pulse).await {
-            return;
-        }
+        // A volume without room for the journal is no reason to leave the target with the old files.
+        self.record(course, Entry::Attempt(self.target.name.clone(), entry)).await;
         if shutdown.is_cancelled() {
             return;
         }
@@ -271,23 +285,15 @@ impl<R: Recorder> Reloader<R> {
         (from, shutdown): (Instant, &CancellationToken),
         pulse: &Pulse,
     ) {
-        let Some(debt) = &course.debt else { return };
-        let generation = debt.visible.generation.number;
-        let (digest, rendering) = (debt.digest, debt.visible.generation.rendering);
+        let Some(Debt { visible, digest, .. }) = &course.debt else { return };
+        let (visible, digest) = (Arc::clone(visible), *digest);
+        let generation = visible.generation.number;
         let (last, used) = (course.pace.settles(report.class), course.pace.used);
         let outcome = course.pace.end(report.class, tried, Instant::now());
         if !last {
             return self.complain(course, &report, outcome, tried);
         }
         let settled = Settled { digest, generation, outcome };
-        let entry = Entry::Settled(self.target.name.clone(), settled.clone());
-        while !self.record(entry.clone(), pulse).await {
-            // Told, but not written down: neither a newer generation nor our end must wait for a
-            // broken volume.
-            if shutdown.is_cancelled() || self.generations.has_changed().unwrap_or(true) {
-                break;
-            }
-        }
         tracing::info!(
             target = self.target.name,
             generation,
@@ -297,7 +303,7 @@ impl<R: Recorder> Reloader<R> {
             tries = used,
             "reload"
         );
-        course.told = Some(debt.visible.generation.clone());
+        course.told = Some(visible.generation.clone());
         course.debt = None;
         course.repeat = false;
         course.complaint = None;
@@ -307,10 +313,33 @@ impl<R: Recorder> Reloader<R> {
         if let Some(arrived) = arrived.and_then(|generation| generation.arrived) {
             self.metrics.change_to_settled(&self.target.name, arrived.elapsed());
         }
+        self.write_down(course, settled, shutdown, pulse).await;
         if outcome == Outcome::Rejected && self.target.on_reject == OnReject::Rollback {
-            let target = self.target.name.clone();
+            let (target, rendering) = (self.target.name.clone(), visible.generation.rendering);
             // It fails only when the pipeline is gone: we are ending too.
             drop(self.verdicts.send(Verdict { target, generation, rendering }).await);
+        }
+    }
+
+    /// Writes down what is settled. It was told and is shown, so neither a newer generation, nor an
+    /// operator, nor our end waits for a volume that refuses.
+    async fn write_down<T>(
+        &mut self,
+        course: &mut Course<T>,
+        settled: Settled,
+        shutdown: &CancellationToken,
+        pulse: &Pulse,
+    ) {
+        let entry = Entry::Settled(self.target.name.clone(), settled);
+        while !self.record(course, entry.clone()).await {
+            let changed = |it: Result<bool, _>| it.unwrap_or(true);
+            let news =
+                changed(self.generations.has_changed()) || changed(self.repeat.has_changed());
+            if news || shutdown.is_cancelled() {
+                return;
+            }
+            // A volume that stays full is no silence of ours.
+            pulse.wait(sleep(RECORD_AGAIN)).await;
         }
     }
 
@@ -336,42 +365,5 @@ impl<R: Recorder> Reloader<R> {
                 *status.counts.entry(outcome).or_default() += 1;
             }
         });
-    }
-}
-
-/// Waits for the deadline, or for ever when nothing is owed.
-async fn until(due: Option<Instant>) {
-    match due {
-        Some(due) if due > Instant::now() => sleep_until(due).await,
-        Some(_) => {}
-        None => std::future::pending().await,
-    }
-}
-
-/// Returns when a generation is newest whose files for this target are others.
-async fn superseded(
-    generations: &mut watch::Receiver<Option<Arc<Visible>>>,
-    files: &Matcher,
-    digest: Digest,
-) {
-    loop {
-        if generations.changed().await.is_err() {
-            return std::future::pending().await;
-        }
-        let newest = generations.borrow_and_update().clone();
-        let now = newest.and_then(|v| v.generation.digest_of(|path| files.matches(path)));
-        if now != Some(digest) {
-            return;
-        }
-    }
-}
-
-/// Lets a call run to its deadline, but no longer than a second into a shutdown.
-async fn last_call<T>(call: impl Future<Output = T>, shutdown: &CancellationToken) -> Option<T> {
-    tokio::pin!(call);
-    tokio::select! {
-        biased;
-        done = &mut call => Some(done),
-        () = shutdown.cancelled() => timeout(LAST_CALL, call).await.ok(),
     }
 }

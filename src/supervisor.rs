@@ -39,6 +39,9 @@ use crate::{
 /// How long the lock of an empty volume is waited for.
 const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 
+/// A file that is there and cannot be read is tried again after this, beside what its watch tells.
+const READ_AGAIN: Duration = Duration::from_secs(2);
+
 /// The pause between two attempts at the lock.
 const LOCK_PAUSE: Duration = Duration::from_millis(250);
 
@@ -54,6 +57,7 @@ struct Supervisor {
     watch: ConfigWatch,
     listening: Option<SocketAddr>,
     refused: Vec<String>,
+    unreadable: bool,
     pulse: Arc<Pulse>,
 }
 
@@ -96,6 +100,7 @@ impl Supervisor {
             watch,
             listening: None,
             refused: Vec::new(),
+            unreadable: false,
             pulse,
         })
     }
@@ -148,6 +153,7 @@ impl Supervisor {
             ended = self.tasks.unexpected_end() => return Err(ended.into()),
             () = self.reread.notified() => self.shared.resyncs.ask_all(),
             () = self.watch.changed() => {}
+            () = tokio::time::sleep(READ_AGAIN), if self.unreadable => {}
         }
         Ok(true)
     }
@@ -212,6 +218,8 @@ impl Supervisor {
             match Volume::glance(&options) {
                 Some(visible) => self.show_glance(&visible),
                 None if locked && started.elapsed() < LOCK_PATIENCE => {}
+                // What could not be looked at may well be good.
+                None if error.is_passing() => {}
                 None => return Err(error.into()),
             }
             let (cause, pause) = if locked {
@@ -276,11 +284,13 @@ impl Supervisor {
 
     fn accept(&mut self) {
         self.refused.clear();
+        self.unreadable = false;
         self.shared.board.update(|status| status.config_refused = None);
     }
 
     fn show_refused(&mut self, refusal: Refusal) {
         self.watch.set_paths(refusal.files);
+        self.unreadable = refusal.unreadable;
         self.show_mistakes(refusal.mistakes);
     }
 

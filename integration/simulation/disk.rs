@@ -112,6 +112,7 @@ impl Disk {
             let number = whole.generation.number;
             if !listed(number) {
                 self.known.published.push(published(&whole.generation, flipped, false));
+                self.known.targets.values_mut().for_each(|target| target.settled = None);
             }
             let flipped = listed(number).then(|| flipped.clone());
             Visible { generation: whole.generation.clone(), flipped }

@@ -124,6 +124,11 @@ pub(super) fn open(options: VolumeOptions, pulse: Pulse) -> Result<(Keeper, Open
     Ok((keeper, opened))
 }
 
+/// Whether a name in the root belongs to our user.
+pub(super) fn is_ours(root: &Dir, name: &str) -> bool {
+    root.stat_name(name).is_ok_and(|stat| stat.st_uid == ourselves())
+}
+
 fn ourselves() -> u32 {
     rustix::process::geteuid().as_raw()
 }
@@ -134,7 +139,8 @@ fn flipped(journal: &Journal, number: u64) -> Option<BootTime> {
 }
 
 /// A crash between flip and journal: lists the visible generation as of now, which only makes
-/// more processes count as older than it.
+/// more processes count as older than it. Whatever else the journal could not say is lost with it,
+/// so every target owes a reload.
 fn note(journal: &mut Journal, visible: Option<&Shown>) -> bool {
     let Some(Shown { visible: Visible { generation, flipped: None }, folder, .. }) = visible else {
         return false;
@@ -146,6 +152,7 @@ fn note(journal: &mut Journal, visible: Option<&Shown>) -> bool {
         flipped: BootTime::now(),
         rollback: false,
     });
+    journal.targets.values_mut().for_each(|target| target.settled = None);
     true
 }
 
@@ -262,7 +269,7 @@ fn sweep(root: &Dir, found: &Found) -> Result<u64, PublishError> {
     if let Some((generation, _)) = &found.visible {
         serving.extend(set::tops(generation));
     }
-    let ours = |name: &str| root.stat_name(name).is_ok_and(|stat| stat.st_uid == ourselves());
+    let ours = |name: &str| is_ours(root, name);
     let mut highest = 0;
     for (name, kind) in root.names().map_err(|error| root.error("cannot list", "", error))? {
         let number = stage::number(&name);

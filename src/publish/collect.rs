@@ -4,8 +4,10 @@
 
 use std::collections::BTreeSet;
 
+use rustix::fs::FileType;
+
 use super::{
-    stage,
+    adopt, set, stage, state,
     thread::{Keeper, Kept},
 };
 use crate::generation::Generation;
@@ -28,12 +30,38 @@ impl Keeper {
     pub(super) fn collect(&mut self, protect: BTreeSet<u64>) -> Vec<Generation> {
         self.protect = Some(protect);
         self.sweep_kept(Pressure::None);
+        self.sweep_strays();
         self.kept.iter().map(|kept| kept.generation.clone()).collect()
     }
 
     /// Collects under pressure; whether anything was removed.
     pub(super) fn make_room(&mut self, pressure: Pressure) -> bool {
         self.sweep_kept(pressure)
+    }
+
+    /// Removes what could not be removed when its time had come, or was cut short. While we have the
+    /// lock, nobody else makes generations here.
+    fn sweep_strays(&self) {
+        let visible = self.visible.as_ref().map(|shown| &shown.folder);
+        let kept = self.kept.iter().map(|kept| &kept.folder);
+        let serving: BTreeSet<&String> =
+            kept.chain(visible).chain(&self.staged).chain(&self.broken).collect();
+        for (name, kind) in self.root.names().unwrap_or_default() {
+            let ours = || adopt::is_ours(&self.root, &name);
+            match kind {
+                FileType::Directory if serving.contains(&name) => {}
+                FileType::Directory if stage::number(&name).is_some() && ours() => {
+                    stage::remove(&self.root, &name);
+                }
+                FileType::Symlink if name.starts_with(set::TEMPORARY) && ours() => {
+                    self.root.tidy(&name);
+                }
+                _ => {}
+            }
+        }
+        if let Err(error) = state::sweep(&self.private) {
+            tracing::warn!(error = &error as &dyn std::error::Error, "cannot tidy up");
+        }
     }
 
     fn sweep_kept(&mut self, pressure: Pressure) -> bool {

@@ -91,6 +91,15 @@ impl PublishError {
         Some(Self::unusable(root, what, error))
     }
 
+    /// Whether the system lacked something for a moment, so that nothing is known of the volume:
+    /// descriptors, memory, an answer of the disk.
+    pub fn is_passing(&self) -> bool {
+        let (Self::Io { source, .. } | Self::Unusable { source, .. }) = self else { return false };
+        let passing =
+            [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::INTR, Errno::AGAIN, Errno::IO];
+        Errno::from_io_error(source).is_some_and(|error| passing.contains(&error))
+    }
+
     /// Whether the volume, or our share of it, is full.
     pub fn is_full(&self) -> bool {
         use std::io::ErrorKind::{QuotaExceeded, StorageFull};

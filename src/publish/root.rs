@@ -79,9 +79,15 @@ impl Dir {
     /// Makes a folder with exactly this mode, whatever the umask.
     pub(super) fn make_folder(&self, name: &str, mode: u32) -> Result<Self, Errno> {
         rustix::fs::mkdirat(&self.fd, name, Mode::from_raw_mode(0o700))?;
-        let folder = self.folder(name)?;
-        rustix::fs::fchmod(&folder.fd, Mode::from_raw_mode(mode))?;
-        Ok(folder)
+        let folder = self.folder(name).and_then(|folder| {
+            rustix::fs::fchmod(&folder.fd, Mode::from_raw_mode(mode))?;
+            Ok(folder)
+        });
+        if folder.is_err() {
+            // Nobody else has its name.
+            self.remove_folder(name).unwrap_or_default();
+        }
+        folder
     }
 
     /// Opens something below this folder for reading, following no link on the way.
