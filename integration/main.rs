@@ -19,6 +19,7 @@ mod matrix;
 mod operator;
 mod publish;
 mod outage;
+mod readers;
 mod readme;
 mod real;
 mod simulation;
