@@ -26,6 +26,7 @@ mod simulation;
 mod spread;
 mod targets;
 mod tidy;
+mod starts;
 mod support;
 mod reload;
 mod wear;

@@ -33,13 +33,14 @@ fn rows() -> Vec<String> {
         all("F", &mut (1..=13)),
         all("R", &mut (1..=13).filter(|number| ![8, 12].contains(number))),
         all("P", &mut [1, 2, 3, 4, 5, 12, 16].into_iter()),
+        all("S", &mut [1, 2].into_iter()),
         all("H", &mut [11].into_iter()),
         all("L", &mut [1, 2, 5, 7, 8, 9, 11, 12, 13].into_iter()),
     ]
     .concat()
 }
 
-const STARRED: [&str; 14] = [
+const STARRED: [&str; 15] = [
     "C01", "C05", "E01", "E03", "E05", "E06", "E09", "F01", "L05", "P01", "P02", "P03", "P05",
     "R02",
 ];
@@ -54,7 +55,7 @@ fn lines() -> Vec<Vec<String>> {
 
 fn is_row(cell: &str) -> bool {
     cell.len() == 3
-        && cell.starts_with(['E', 'C', 'F', 'R', 'P', 'H', 'L'])
+        && cell.starts_with(['E', 'C', 'F', 'R', 'P', 'S', 'H', 'L'])
         && cell[1..].parse::<u8>().is_ok()
 }
 

@@ -7,6 +7,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    thread::ScopedJoinHandle,
 };
 
 use sha2::{Digest as _, Sha256};
@@ -46,8 +47,7 @@ fn number(path: &Path) -> Result<u64, String> {
     let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
     let number = text.split(' ').next().unwrap_or_default();
     let digest = Sha256::digest(number.as_bytes());
-    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    let whole = text == format!("{number} {digest}\n");
+    let whole = text == format!("{number} {digest:x}\n");
     let parsed = number.parse().ok().filter(|_| whole);
     parsed.ok_or_else(|| format!("{} is torn: {text:?}", path.display()))
 }
@@ -91,7 +91,7 @@ fn under_fire(layout: &str, generations: u64, reads: u64) {
             (0..2).map(|_| scope.spawn(|| read(&root, set, &count, &ended))).collect();
         let mut made = 0;
         while made < generations || done() < reads {
-            if readers.iter().any(|reader| reader.is_finished()) {
+            if readers.iter().any(ScopedJoinHandle::is_finished) {
                 break;
             }
             made += 1;
@@ -99,7 +99,7 @@ fn under_fire(layout: &str, generations: u64, reads: u64) {
             eventually(format_args!("generation {made} is visible; {}", app.tail()), || {
                 // A reader that failed ends the wait.
                 let seen = number(&root.join("g")) == Ok(made);
-                (seen || readers.iter().any(|reader| reader.is_finished())).then_some(())
+                (seen || readers.iter().any(ScopedJoinHandle::is_finished)).then_some(())
             });
         }
         ended.store(true, Ordering::Relaxed);

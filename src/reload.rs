@@ -332,14 +332,15 @@ impl<R: Recorder> Reloader<R> {
     ) {
         let entry = Entry::Settled(self.target.name.clone(), settled);
         while !self.record(course, entry.clone()).await {
-            let changed = |it: Result<bool, _>| it.unwrap_or(true);
-            let news =
-                changed(self.generations.has_changed()) || changed(self.repeat.has_changed());
-            if news || shutdown.is_cancelled() {
-                return;
-            }
             // A volume that stays full is no silence of ours.
-            pulse.wait(sleep(RECORD_AGAIN)).await;
+            let pause = pulse.wait(sleep(RECORD_AGAIN));
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled() => return,
+                _ = self.generations.changed() => return self.generations.mark_changed(),
+                _ = self.repeat.changed() => return self.repeat.mark_changed(),
+                () = pause => {}
+            }
         }
     }
 

@@ -1,9 +1,10 @@
 /* A process that counts SIGHUP: one byte in a file for each delivery.
  *
- * counter [-a] catch|plain|ignore|block LOG [VICTIM]
+ * counter [-a] [-w MILLISECONDS] catch|plain|ignore|block LOG [VICTIM]
  *
  * catch has a handler, plain the default, ignore ignores it, block reads it from a signalfd.
  * -a leaves its parent, because descendants are never told, and ends when its input does.
+ * -w waits before it takes the signal, as a program that starts slowly.
  * The first delivery that finds a process id in the file VICTIM kills that process. */
 #include <errno.h>
 #include <fcntl.h>
@@ -53,6 +54,11 @@ int main(int argc, char **argv) {
     int apart = argc > 1 && !strcmp(argv[1], "-a");
     argc -= apart;
     argv += apart;
+    if (argc > 2 && !strcmp(argv[1], "-w")) {
+        poll(0, 0, atoi(argv[2]));
+        argc -= 2;
+        argv += 2;
+    }
     if (argc < 3) return 2;
     log_fd = open(argv[2], O_WRONLY | O_CREAT | O_APPEND, 0600);
     if (log_fd < 0) return 1;

@@ -87,8 +87,7 @@ impl Target {
     /// A teller for one task of this process.
     pub fn teller(&self, settings: &shape::Target, epoch: u32) -> Teller {
         let files = files_of(&self.name);
-        let (target, settings) = (self.clone(), settings.clone());
-        Teller { target, settings, files, epoch, repeats: false }
+        Teller { target: self.clone(), settings: settings.clone(), files, epoch }
     }
 
     /// Reads what is visible, as a process that reloads does; whether it likes it.
@@ -113,8 +112,6 @@ pub struct Teller {
     settings: shape::Target,
     files: &'static Matcher,
     epoch: u32,
-    /// An operator asked for what is settled.
-    repeats: bool,
 }
 
 impl Teller {
@@ -127,16 +124,10 @@ impl Teller {
     fn check(&self, generation: u64) {
         let (name, ledger) = (&self.target.name, &self.target.ledger);
         let site = self.target.site.lock().expect("nobody panics with it");
+        // In memory: a volume that refuses the journal holds up no reload.
         let noted = site.disk.known.targets.get(name).and_then(|target| target.attempt.as_ref());
         ledger.promise("I8", noted.map(|it| it.generation) == Some(generation), || {
             format!("{name} is told of {generation}, the journal has {noted:?}")
-        });
-        // Where the volume refused that, what it has says all the same that this is owed.
-        let written = site.disk.journal.targets.get(name).and_then(|it| it.settled.as_ref());
-        let settled = written.zip(noted).is_some_and(|(one, other)| one.digest == other.digest);
-        let listed = site.disk.journal.published.iter().any(|it| it.number == generation);
-        ledger.promise("I8", !settled || !listed || self.repeats, || {
-            format!("{name} is told of {generation}, which the volume holds for settled")
         });
         drop(site);
         let (now, interval) = (Instant::now(), self.settings.min_interval);
@@ -158,7 +149,6 @@ impl Tell for Teller {
     type Evidence = ();
 
     async fn look(&mut self, visible: &Visible, repeat: bool) -> Look<()> {
-        self.repeats = repeat;
         self.pause(SLOWEST / 10).await;
         let now = self.target.site.lock().expect("nobody panics with it").disk.now();
         let state = self.target.state();

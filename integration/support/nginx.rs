@@ -42,12 +42,29 @@ impl Nginx {
 
     /// Starts it on a configuration file and waits until it serves.
     pub fn start(&mut self, configuration: &Path) {
+        self.begin(configuration);
+        eventually("nginx serves", || self.page());
+    }
+
+    /// Starts it and waits for nothing but that it is nginx; its process id.
+    pub fn begin(&mut self, configuration: &Path) -> u32 {
         // A killed master would leave its workers behind: SIGTERM when this process dies.
         let mut arguments = ["--pdeathsig", "TERM", "--"].map(OsString::from).to_vec();
         arguments.extend([installed("nginx").into_os_string(), "-c".into(), configuration.into()]);
         let log = self.folder.path().join("output");
-        self.process = Some(Process::start("setpriv", arguments, &log, |_| ()));
-        eventually("nginx serves", || self.page());
+        let process = Process::start("setpriv", arguments, &log, |_| ());
+        let pid = process.pid();
+        self.process = Some(process);
+        let name = format!("/proc/{pid}/comm");
+        eventually("it is nginx", || {
+            std::fs::read_to_string(&name).is_ok_and(|name| name == "nginx\n").then_some(())
+        });
+        pid
+    }
+
+    /// Whether its master lives.
+    pub fn lives(&mut self) -> bool {
+        self.process.as_mut().is_some_and(|process| process.exited().is_none())
     }
 
     /// What it serves now; none if a request fails.

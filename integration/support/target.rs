@@ -55,6 +55,31 @@ impl Counter {
         counter
     }
 
+    /// One that takes the signal only after a while, and would die of it before.
+    pub fn that_starts_slowly(milliseconds: u32) -> Self {
+        let folder = scratch();
+        let log = folder.path().join("signals").display().to_string();
+        let arguments = ["-w".to_owned(), milliseconds.to_string(), "catch".to_owned(), log];
+        let output = folder.path().join("output");
+        let process = Process::start(program(), arguments, &output, |_| ());
+        // Until then it is `setpriv`, which ends in another program.
+        let name = format!("/proc/{}/comm", process.pid());
+        eventually("the counter runs", || {
+            std::fs::read_to_string(&name).is_ok_and(|name| name == "counter\n").then_some(())
+        });
+        Self { process, folder }
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// Whether it lives.
+    pub fn lives(&mut self) -> bool {
+        self.process.exited().is_none()
+    }
+
     /// Its pid file.
     pub fn pid_file(&self) -> PathBuf {
         self.folder.path().join("pid")
