@@ -42,7 +42,7 @@ fn rows() -> Vec<String> {
 
 const STARRED: [&str; 15] = [
     "C01", "C05", "E01", "E03", "E05", "E06", "E09", "F01", "L05", "P01", "P02", "P03", "P05",
-    "R02",
+    "R02", "S01",
 ];
 
 /// The lines of the matrix, each as its cells.
