@@ -16,6 +16,7 @@ mod honesty;
 mod hostile;
 mod lifecycle;
 mod matrix;
+mod newer;
 mod operator;
 mod publish;
 mod outage;

@@ -308,7 +308,6 @@ impl<R: Recorder> Reloader<R> {
         course.repeat = false;
         course.complaint = None;
         self.show(outcome, generation, &report.detail, true);
-        self.board.target(&self.target.name, |status| status.owed_since = None);
         let arrived = self.board.read().generation.filter(|it| it.number == generation);
         if let Some(arrived) = arrived.and_then(|generation| generation.arrived) {
             self.metrics.change_to_settled(&self.target.name, arrived.elapsed());
@@ -331,17 +330,29 @@ impl<R: Recorder> Reloader<R> {
         pulse: &Pulse,
     ) {
         let entry = Entry::Settled(self.target.name.clone(), settled);
-        while !self.record(course, entry.clone()).await {
+        loop {
+            let written = self.record(course, entry.clone()).await;
+            let news = self.generations.has_changed().unwrap_or_default();
+            if written || news || self.repeat.has_changed().unwrap_or_default() {
+                break;
+            }
+            self.clear_debt();
             // A volume that stays full is no silence of ours.
             let pause = pulse.wait(sleep(RECORD_AGAIN));
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return,
-                _ = self.generations.changed() => return self.generations.mark_changed(),
-                _ = self.repeat.changed() => return self.repeat.mark_changed(),
+                _ = self.generations.changed() => break self.generations.mark_changed(),
+                _ = self.repeat.changed() => break self.repeat.mark_changed(),
                 () = pause => {}
             }
         }
+        // What is owed after that is assessed before anybody can look.
+        self.clear_debt();
+    }
+
+    fn clear_debt(&self) {
+        self.board.target(&self.target.name, |status| status.owed_since = None);
     }
 
     /// Loud once, then quiet until the reason is another; a mere look counts only when loud.

@@ -54,7 +54,7 @@ fn full_then_not(volumes: &Volumes, layout: Layout, limit: &str, wide: &str) -> 
     scene.start(&[]);
     // Fresh is what is published and told; or the reason why not.
     let settled = |scene: &Scene| {
-        let full = scene.app.get("/freshz")?.body.contains("publish");
+        let full = scene.app.get("/freshz")?.body.contains("publish: ");
         (full || scene.is_told()).then(|| !full && scene.is_told())
     };
     let old = eventually(format_args!("{limit}: {}", scene.app.tail()), || settled(&scene));
@@ -102,7 +102,7 @@ fn each_size(every: usize) {
             }
         });
         let full = full.into_inner();
-        assert!(full > 0 && full < count, "{full} of {count} volumes were too small");
+        assert!(full > 0, "{full} of {count} volumes were too small");
         eprintln!("{count} volumes in layout {layout:?}, {full} of them too small");
     }
 }
