@@ -78,9 +78,9 @@ fn faults(layout: Layout, calls: &str, faults: &[Fault], every: usize) -> Vec<Po
     let counts = Scene::with_an_old_generation(layout, place).counts(calls);
     let mut all = points(&counts, faults);
     // A different part each time, and all of it in the soak.
-    let begin = fastrand::usize(..every);
-    all = all.into_iter().skip(begin).step_by(every).collect();
     assert!(!all.is_empty(), "no call was seen: {counts:?}");
+    let begin = fastrand::usize(..every.min(all.len()));
+    all = all.into_iter().skip(begin).step_by(every).collect();
     all
 }
 
@@ -126,6 +126,15 @@ fn p01_killed_at_any_change_of_the_volume_leaves_whole_files() {
 fn p04_an_error_at_any_change_of_the_volume_is_survived() {
     refuse_each(Layout::Set, 24, &scene::tmpfs());
     refuse_each(Layout::Files, 24, &scene::tmpfs());
+}
+
+#[test]
+fn p04_without_a_descriptor_at_the_start_it_waits_for_one() {
+    let turns = (1..=6).map(|turn| {
+        let (call, fault) = ("openat2".to_owned(), Fault::Error("EMFILE"));
+        Point { call, turn, fault }
+    });
+    each_of(turns.collect(), |point| refused(Layout::Set, &scene::tmpfs(), point));
 }
 
 mod soak {

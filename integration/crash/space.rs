@@ -91,8 +91,11 @@ fn each_size(every: usize) {
         let all = sizes.chain(nodes).map(|(limit, wide)| (name(limit), wide));
         let all: Vec<_> = all.collect();
         let begin = fastrand::usize(..every);
-        // The least and the most are always among them: one is too small, the other is not.
-        let chosen = |at: usize| at % every == begin || at == 0 || at + 1 == all.len();
+        // Always among them: the least and the most, and those with room for a generation and none
+        // for the journal that lists it.
+        let narrow = |at: usize| (16..=24).contains(&(at * 2 + 8));
+        let always = |at: usize| at == 0 || at + 1 == all.len() || narrow(at);
+        let chosen = |at: usize| at % every == begin || always(at);
         let some = all.iter().enumerate().filter(|(at, _)| chosen(*at)).map(|(_, it)| it.clone());
         let some: Vec<_> = some.collect();
         let full = std::sync::atomic::AtomicUsize::new(0);
