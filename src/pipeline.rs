@@ -29,6 +29,9 @@ mod wires;
 
 pub use wires::{Command, Connections, Plan};
 
+/// What the guard remembers is tried again after this, where the volume refused it.
+const MEMORY_AGAIN: Duration = Duration::from_secs(1);
+
 /// How often the pipeline looks after the volume.
 const TICK: Duration = Duration::from_secs(15);
 
@@ -143,6 +146,7 @@ impl<W: World> Pipeline<W> {
 
     async fn event(&mut self, shutdown: &CancellationToken) -> Event {
         let (due, collect_at) = (self.flow.due(), self.collect_at);
+        let unremembered = self.unremembered.is_some();
         let (wires, owed_undo) = (&mut self.wires, &mut self.owed_undo);
         let event = async {
             tokio::select! {
@@ -155,6 +159,7 @@ impl<W: World> Pipeline<W> {
                 () = wires.inbox.arrival() => Event::Arrival,
                 () = sleep_until(due) => Event::Due,
                 () = sleep_until(collect_at) => Event::Collect,
+                () = tokio::time::sleep(MEMORY_AGAIN), if unremembered => Event::Due,
                 () = tokio::time::sleep(TICK) => Event::Tick,
             }
         };
