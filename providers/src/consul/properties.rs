@@ -78,13 +78,20 @@ fn seen(entries: &Entries) -> Content {
     entries.iter().map(|(key, value)| (key.as_str().to_owned(), value.bytes().to_vec())).collect()
 }
 
+/// A number or a character that the other reader cannot hold, in a field that does not concern us;
+/// in ours it is refused.
+fn concerns_nobody(error: &serde_json::Error) -> bool {
+    let error = error.to_string();
+    ["number out of range", "surrogate", "hex escape"].iter().any(|what| error.contains(what))
+}
+
 /// What another reader of JSON finds in an answer, however it is spelt; `unread` where that one
-/// cannot hold a number that does not concern us.
+/// cannot hold what does not concern us.
 fn by_another_reader(body: &[u8], unread: &Content) -> Option<Content> {
     // Bytes that are no text may stand where nothing of ours is.
     let pairs = match serde_json::from_str(&String::from_utf8_lossy(body)) {
         Ok(Json::Array(pairs)) => pairs,
-        Err(error) if error.to_string().starts_with("number out of range") => {
+        Err(error) if concerns_nobody(&error) => {
             return Some(unread.clone());
         }
         _ => return None,
