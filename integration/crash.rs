@@ -22,7 +22,7 @@ const CHANGES: &str = "mkdirat,openat2,renameat,renameat2,symlinkat,unlinkat,fch
 /// Whatever else names or touches a file.
 const ALL: &str = "%file,%desc";
 /// How many lives are tried at once.
-const TOGETHER: usize = 4;
+const TOGETHER: usize = 2;
 
 /// Tries every one, several at a time, and says how many there were.
 fn each_of<T: Send>(all: Vec<T>, try_one: impl Fn(&T) + Sync) -> usize {
@@ -114,18 +114,18 @@ fn refuse_each(layout: Layout, every: usize, folder: &std::path::Path) {
 
 #[test]
 fn p01_killed_at_any_change_of_the_volume_leaves_a_whole_set() {
-    kill_each(Layout::Set, CHANGES, 3, &scene::tmpfs());
+    kill_each(Layout::Set, CHANGES, 6, &scene::tmpfs());
 }
 
 #[test]
 fn p01_killed_at_any_change_of_the_volume_leaves_whole_files() {
-    kill_each(Layout::Files, CHANGES, 3, &scene::tmpfs());
+    kill_each(Layout::Files, CHANGES, 6, &scene::tmpfs());
 }
 
 #[test]
 fn p04_an_error_at_any_change_of_the_volume_is_survived() {
-    refuse_each(Layout::Set, 24, &scene::tmpfs());
-    refuse_each(Layout::Files, 24, &scene::tmpfs());
+    refuse_each(Layout::Set, 60, &scene::tmpfs());
+    refuse_each(Layout::Files, 60, &scene::tmpfs());
 }
 
 #[test]
