@@ -38,16 +38,15 @@ static void count(int signal) {
 static int take(const char *mode) {
     struct sigaction action = {.sa_handler = SIG_DFL};
     sigset_t hup;
-    if (!strcmp(mode, "block")) {
-        sigemptyset(&hup);
-        sigaddset(&hup, SIGHUP);
-        sigprocmask(SIG_BLOCK, &hup, 0);
-        return signalfd(-1, &hup, SFD_CLOEXEC);
-    }
     if (!strcmp(mode, "catch")) action.sa_handler = count;
     if (!strcmp(mode, "ignore")) action.sa_handler = SIG_IGN;
+    /* Whoever started us may have ignored it, and that is inherited. */
     sigaction(SIGHUP, &action, 0);
-    return -1;
+    if (strcmp(mode, "block")) return -1;
+    sigemptyset(&hup);
+    sigaddset(&hup, SIGHUP);
+    sigprocmask(SIG_BLOCK, &hup, 0);
+    return signalfd(-1, &hup, SFD_CLOEXEC);
 }
 
 int main(int argc, char **argv) {

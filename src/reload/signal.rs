@@ -62,12 +62,15 @@ pub(super) fn gate(pid: i32, signal: Signal) -> Option<Gate> {
 
 fn judge(threads: &[Masks], signal: i32) -> Gate {
     let bit = 1_u64 << (signal - 1);
-    if threads.iter().any(|masks| masks.ignored & bit != 0) {
-        Gate::Ignored
-    } else if threads.iter().all(|masks| masks.caught & bit != 0) {
+    let everywhere = |has: fn(&Masks) -> u64| threads.iter().all(|masks| has(masks) & bit != 0);
+    if everywhere(|masks| masks.caught) {
         Gate::Caught
-    } else if threads.iter().all(|masks| masks.blocked & bit != 0) {
+    } else if everywhere(|masks| masks.blocked) {
+        // The kernel keeps a blocked signal for who reads it, also one that is ignored: whoever
+        // started the program may have ignored it, and that is inherited.
         Gate::Blocked
+    } else if threads.iter().any(|masks| masks.ignored & bit != 0) {
+        Gate::Ignored
     } else {
         Gate::Unhandled
     }
@@ -148,10 +151,13 @@ mod tests {
     fn only_a_handler_or_a_block_in_every_thread_opens_the_gate() {
         let caught = Masks { caught: HUP, ..Masks::default() };
         let blocked = Masks { blocked: HUP, ..Masks::default() };
-        let ignored = Masks { ignored: HUP, blocked: HUP, ..Masks::default() };
+        let ignored = Masks { ignored: HUP, ..Masks::default() };
+        let inherited = Masks { ignored: HUP, blocked: HUP, ..Masks::default() };
         assert_eq!(judge(&[caught, caught], 1), Gate::Caught);
         assert_eq!(judge(&[blocked, blocked], 1), Gate::Blocked);
         assert_eq!(judge(&[blocked, Masks::default()], 1), Gate::Unhandled);
         assert_eq!(judge(&[ignored], 1), Gate::Ignored);
+        assert_eq!(judge(&[inherited], 1), Gate::Blocked);
+        assert_eq!(judge(&[inherited, ignored], 1), Gate::Ignored);
     }
 }
