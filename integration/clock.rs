@@ -9,6 +9,7 @@ use std::{
 
 use crate::support::{
     app::App,
+    canary::hide,
     etcd::{Etcd, Version},
     patience::eventually,
     proxy::Proxy,
@@ -49,7 +50,7 @@ async fn l08_a_clock_that_jumps_an_hour_makes_no_storm_and_stops_no_timer() {
         app.folder().display(),
         counter.process_yaml()
     ));
-    client.put("/app/n", "0", None).await.expect("a put");
+    client.put("/app/n", hide("0"), None).await.expect("a put");
     app.put("n", "0");
     app.start().shows("n", "00");
     app.settles("main", "unknown");
@@ -59,7 +60,7 @@ async fn l08_a_clock_that_jumps_an_hour_makes_no_storm_and_stops_no_timer() {
     for (step, offset) in ["+1h", "-1h", "+0", "+1h"].into_iter().enumerate() {
         set(&clock, offset);
         let (value, told) = ((step + 1).to_string(), counter.count());
-        client.put("/app/n", value.as_bytes(), None).await.expect("a put");
+        client.put("/app/n", hide(&value), None).await.expect("a put");
         app.put("n", &value);
         app.shows("n", &value.repeat(2));
         eventually("it is told", || (counter.count() > told).then_some(()));

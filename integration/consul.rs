@@ -29,7 +29,7 @@ impl ConsulBench {
         let server = Server::start().await;
         // Neighbours of the prefix, which must never be seen.
         for key in ["payment/app", "payment/app0", "payment/a"] {
-            server.put(key, b"foreign").await;
+            server.put_plainly(key, b"foreign").await;
         }
         Self { server }
     }
@@ -41,7 +41,7 @@ impl Bench for ConsulBench {
     }
 
     async fn put(&mut self, key: &str, value: &[u8]) {
-        self.server.put(&path(key), value).await;
+        self.server.put_plainly(&path(key), value).await;
     }
 
     async fn delete(&mut self, key: &str) {
@@ -54,7 +54,7 @@ impl Bench for ConsulBench {
     }
 
     async fn put_prefix(&mut self, value: &[u8]) -> bool {
-        self.server.put(PREFIX, value).await;
+        self.server.put_plainly(PREFIX, value).await;
         true
     }
 

@@ -10,7 +10,6 @@ use std::{
     },
 };
 
-use providers::conformance::Bench as _;
 use rustix::fs::inotify;
 
 use crate::{
@@ -49,7 +48,7 @@ delivers!(files, Mounted::new());
 
 async fn each_change_is_one_generation_and_one_signal(mut store: impl Store) {
     let (mut app, counter) = (App::new(), Counter::start());
-    store.put("n", b"0").await;
+    store.write("n", "0").await;
     app.configure(format!(
         "sources: {{ app: {} }}\n\
          templates:\n  - {{ inline: \"{{{{ app.n }}}}\", to: n }}\n\
@@ -63,7 +62,7 @@ async fn each_change_is_one_generation_and_one_signal(mut store: impl Store) {
     eventually("the first generation is told", || (counter.count() == 1).then_some(()));
     let plain = PlainReader::start(&app.volume());
     for change in 1..=CHANGES {
-        store.put("n", change.to_string().as_bytes()).await;
+        store.write("n", &change.to_string()).await;
         app.shows("n", &change.to_string());
         eventually(format_args!("change {change} is told; {}", app.tail()), || {
             (counter.count() > change).then_some(())
@@ -111,8 +110,8 @@ async fn one_template_waits_for_all_three_stores() {
         consul.source(),
         files.source()
     ));
-    etcd.put("n", b"1").await;
-    consul.put("n", b"2").await;
+    etcd.write("n", "1").await;
+    consul.write("n", "2").await;
     app.start();
     for answered in ["flags", "app"] {
         eventually(format_args!("{answered} has answered; {}", app.tail()), || {
@@ -121,12 +120,12 @@ async fn one_template_waits_for_all_three_stores() {
     }
     app.answers("/readyz", 503);
     assert!(app.read("n").is_none(), "nothing is published before all have answered");
-    files.put("n", b"3").await;
+    files.write("n", "3").await;
     app.ready().shows("n", "123");
     assert_eq!(app.generation(), 1);
-    consul.put("n", b"4").await;
+    consul.write("n", "4").await;
     app.shows("n", "143");
-    etcd.put("n", b"5").await;
+    etcd.write("n", "5").await;
     app.shows("n", "543");
     assert_eq!(app.generation(), 3);
 }
@@ -134,7 +133,7 @@ async fn one_template_waits_for_all_three_stores() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_watcher_made_for_mounted_volumes_sees_every_generation() {
     let (mut app, mut store) = (App::new(), Mounted::new());
-    store.put("n", b"0").await;
+    store.write("n", "0").await;
     app.configure(format!(
         "sources: {{ app: {} }}\ntemplates: [{{ inline: \"{{{{ app.n }}}}\", to: n }}]\nsettle: off\n",
         store.source()
@@ -142,7 +141,7 @@ async fn a_watcher_made_for_mounted_volumes_sees_every_generation() {
     app.start().ready();
     let flips = FlipWatcher::start(&app.volume());
     for change in 1..=CHANGES {
-        store.put("n", change.to_string().as_bytes()).await;
+        store.write("n", &change.to_string()).await;
         app.shows("n", &change.to_string());
         eventually(format_args!("flip {change} is seen"), || {
             (flips.count() >= change).then_some(())
@@ -154,7 +153,7 @@ async fn a_watcher_made_for_mounted_volumes_sees_every_generation() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn plain_files_change_one_by_one_for_programs_that_refuse_links() {
     let (mut app, mut store, counter) = (App::new(), Mounted::new(), Counter::start());
-    store.put("n", b"0").await;
+    store.write("n", "0").await;
     let configuration = |templates: &str| {
         format!(
             "sources: {{ app: {} }}\ntemplates: [{templates}]\n\
@@ -173,7 +172,7 @@ async fn plain_files_change_one_by_one_for_programs_that_refuse_links() {
     eventually("what is gone is deleted", || app.read("second").is_none().then_some(()));
     eventually("that is told", || (counter.count() == 2).then_some(()));
     for change in 1..=20 {
-        store.put("n", change.to_string().as_bytes()).await;
+        store.write("n", &change.to_string()).await;
         app.shows("deep/n", &change.to_string());
         eventually("the change is told", || (counter.count() > change + 1).then_some(()));
     }

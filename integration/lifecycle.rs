@@ -202,9 +202,9 @@ fn inputs_that_ended_the_process_twice_are_held_until_they_change() {
     app.configure(
         yaml.replace(inline, &format!("  - {{ file: {}, to: level }}", template.display())),
     );
-    app.put("level", "info");
+    app.put_plainly("level", "info");
     app.start().ready();
-    app.put("level", "slow");
+    app.put_plainly("level", "slow");
     let marker = app.volume().join("..rehup/inputs");
     for _ in 0..2 {
         eventually("the render has begun", || {
@@ -219,7 +219,7 @@ fn inputs_that_ended_the_process_twice_are_held_until_they_change() {
     });
     app.answers("/readyz", 200);
     app.shows("level", "info");
-    app.put("level", "debug");
+    app.put_plainly("level", "debug");
     app.shows("level", "debug");
     app.answers("/freshz", 200);
 }

@@ -23,6 +23,7 @@ mod outage;
 mod readers;
 mod readme;
 mod real;
+mod secrets;
 mod simulation;
 mod spread;
 mod targets;

@@ -1,6 +1,7 @@
 //! Stores that are gone: what is good stays visible and ready, it is said that nobody vouches for
 //! it, and nobody ever gives up.
 
+use crate::support::canary::hide;
 use std::time::{Duration, Instant};
 
 use providers::conformance::Bench as _;
@@ -46,7 +47,7 @@ fn unreachable(app: &App, source: &str) -> serde_json::Value {
 }
 
 async fn restart_with_the_store_down(mut store: impl Store) {
-    store.put("n", b"1").await;
+    store.write("n", "1").await;
     let mut app = following(&[("app", store.source())]);
     app.start().shows("n", "1");
     let before = std::fs::read_link(app.volume().join("..data")).expect("a generation");
@@ -63,7 +64,7 @@ async fn restart_with_the_store_down(mut store: impl Store) {
     assert_eq!(app.read("n").as_deref(), Some("1"));
 
     store.start().await;
-    store.put("n", b"2").await;
+    store.write("n", "2").await;
     app.shows("n", "2");
     app.answers("/freshz", 200);
     assert_eq!(app.generation(), 2);
@@ -99,7 +100,7 @@ async fn l02_a_first_start_without_a_store_publishes_nothing_and_never_gives_up(
     assert_eq!(visible.count(), 0, "nothing is published");
 
     let store = Etcd::start(Version::Current).await;
-    store.client().await.put("/app/n", "1", None).await.expect("a put");
+    store.client().await.put("/app/n", hide("1"), None).await.expect("a put");
     proxy.aim(store.port());
     proxy.turn(Manner::Forward);
     app.shows("n", "1");
@@ -111,8 +112,8 @@ async fn l02_a_first_start_without_a_store_publishes_nothing_and_never_gives_up(
 async fn r13_without_one_store_nothing_begins_and_later_the_other_goes_on() {
     let (mut etcd, mut consul) =
         (EtcdBench::start(Version::Current).await, ConsulBench::start().await);
-    etcd.put("n", b"1").await;
-    consul.put("n", b"2").await;
+    etcd.write("n", "1").await;
+    consul.write("n", "2").await;
     consul.stop().await;
     let mut app = following(&[("flags", etcd.source()), ("app", consul.source())]);
 
@@ -132,14 +133,14 @@ async fn r13_without_one_store_nothing_begins_and_later_the_other_goes_on() {
     // One goes down later: the other goes on beside its last snapshot, whose age is shown.
     etcd.stop().await;
     unreachable(&app, "flags");
-    consul.put("n", b"3").await;
+    consul.write("n", "3").await;
     app.shows("n", "13");
     let age = |app: &App| app.status()["sources"]["flags"]["age_seconds"].as_f64();
     let before = age(&app).expect("it was proven once");
     eventually("the age grows", || (age(&app)? > before + 1.0).then_some(()));
     app.answers("/readyz", 200);
     etcd.start().await;
-    etcd.put("n", b"4").await;
+    etcd.write("n", "4").await;
     app.shows("n", "43");
     app.answers("/freshz", 200);
     assert_eq!(app.status()["sources"]["flags"]["state"], "live");
@@ -149,7 +150,7 @@ mod soak {
     use super::*;
 
     async fn gone_for_ten_minutes(mut store: impl Store) {
-        store.put("n", b"1").await;
+        store.write("n", "1").await;
         let mut app = following(&[("app", store.source())]);
         app.start().shows("n", "1");
         app.answers("/freshz", 200);
@@ -171,7 +172,7 @@ mod soak {
         }
         assert!(app.log().lines().count() < 100, "a long outage is no flood of lines");
         store.start().await;
-        store.put("n", b"2").await;
+        store.write("n", "2").await;
         within(Duration::from_secs(45), "the volume converges", async || {
             (app.read("n").as_deref() == Some("2")).then_some(())
         })

@@ -28,7 +28,7 @@ struct Count {
 
 fn serving(layout: &str) -> App {
     let mut app = App::new();
-    app.put("n", "0");
+    app.put_plainly("n", "0");
     let template = |to: &str| {
         format!("  - {{ to: {to}, inline: \"{{{{ base.n }}}} {{{{ base.n | sha256 }}}}\\n\" }}\n")
     };
@@ -95,7 +95,7 @@ fn under_fire(layout: &str, generations: u64, reads: u64) {
                 break;
             }
             made += 1;
-            app.put("n", &made.to_string());
+            app.put_plainly("n", &made.to_string());
             eventually(format_args!("generation {made} is visible; {}", app.tail()), || {
                 // A reader that failed ends the wait.
                 let seen = number(&root.join("g")) == Ok(made);

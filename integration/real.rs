@@ -32,7 +32,7 @@ fn nginx_serves_the_change_and_loses_no_request() {
         template.display(),
         nginx.process_yaml()
     ));
-    app.put("greeting", "hello");
+    app.put_plainly("greeting", "hello");
     app.start().ready();
     // In the same tick of the clock a process counts as older than the flip.
     let visible = Instant::now();
@@ -44,7 +44,7 @@ fn nginx_serves_the_change_and_loses_no_request() {
 
     let client = Client::start(&nginx);
     let workers = nginx.workers();
-    app.put("greeting", "good morning");
+    app.put_plainly("greeting", "good morning");
     eventually("nginx serves the change", || {
         (nginx.page().as_deref() == Some("good morning")).then_some(())
     });
@@ -72,15 +72,15 @@ fn prometheus_confirms_a_good_configuration_and_a_bad_one_is_rolled_back() {
         prometheus.url("/-/reload"),
         prometheus.url("/metrics"),
     ));
-    app.put("interval", "15s");
+    app.put_plainly("interval", "15s");
     app.start().ready();
     prometheus.start(&app.volume().join("prometheus.yml"));
     app.settles("prometheus", "confirmed");
-    app.put("interval", "31s");
+    app.put_plainly("interval", "31s");
     confirmed(&app, 2);
     assert!(prometheus.configuration().contains("scrape_interval: 31s"));
 
-    app.put("interval", "not a duration");
+    app.put_plainly("interval", "not a duration");
     eventually(format_args!("the rollback is confirmed; {}", app.tail()), || {
         let status = app.status();
         let target = &status["targets"]["prometheus"];
@@ -92,7 +92,7 @@ fn prometheus_confirms_a_good_configuration_and_a_bad_one_is_rolled_back() {
     assert!(app.answers("/freshz", 503).contains("quarantined"));
     app.answers("/readyz", 200);
 
-    app.put("interval", "47s");
+    app.put_plainly("interval", "47s");
     confirmed(&app, 5);
     assert!(prometheus.configuration().contains("scrape_interval: 47s"));
     app.answers("/freshz", 200);

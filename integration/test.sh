@@ -35,13 +35,18 @@ done
 # Tests wait for servers most of the time, not for the processor.
 export RUST_TEST_THREADS=${RUST_TEST_THREADS:-8}
 log=$target/test.log
-rm -f "$target/tmp/times"
+rm -f "$target/tmp/times" "$target/tmp/searched"
 status=0
 cargo test --workspace --locked --no-fail-fast -- "${skips[@]}" 2>&1 </dev/null | tee "$log" || status=$?
 
 if [ -f "$target/tmp/times" ]; then
     printf 'what is promised within a bound took:\n'
     sort -k4 "$target/tmp/times"
+fi
+
+if [ -f "$target/tmp/searched" ]; then
+    awk '{ bytes += $1 } END { printf "%d printed texts, %.1f MB, hold no secret\n", NR, bytes / 1e6 }' \
+        "$target/tmp/searched"
 fi
 
 not_run=0

@@ -6,6 +6,7 @@ use etcd_client::Client;
 
 use crate::support::{
     app::App,
+    canary::hide,
     etcd::{Etcd, Version},
     http,
     patience::eventually,
@@ -76,7 +77,7 @@ impl Scene {
     async fn change(&mut self) {
         self.number += 1;
         let (value, told) = (self.number.to_string(), self.counter.count());
-        self.client.put("/app/n", value.as_bytes(), None).await.expect("a put");
+        self.client.put("/app/n", hide(&value), None).await.expect("a put");
         self.app.shows("n", &value);
         eventually("it is told", || (self.counter.count() > told).then_some(()));
     }

@@ -16,6 +16,7 @@ pub mod tasks;
 pub mod source;
 pub mod inbox;
 pub mod pipeline;
+pub mod privacy;
 pub mod flow;
 pub mod view;
 pub mod guard;
@@ -24,6 +25,7 @@ pub mod template;
 pub mod format;
 pub mod rendering;
 pub mod check;
+
 pub mod publish;
 pub mod generation;
 pub mod reload;

@@ -10,12 +10,13 @@ use rehup::{
     confine,
     exit::Failure,
     load::Loader,
-    supervisor, telemetry,
+    privacy, supervisor, telemetry,
 };
 
 fn main() -> ExitCode {
     let Cli { command, common } = Cli::parse();
     telemetry::start(common.log_format, common.log_level);
+    privacy::keep();
     let overrides = Overrides { output: common.output, listen: common.listen };
     let environment = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))

@@ -13,8 +13,8 @@ const ONE: &str = r#"key "payment/app/a" { policy = "read" }"#;
 
 async fn two_keys() -> Rights {
     let rights = Rights::start(ALL).await;
-    rights.server.put(&path("a"), b"1").await;
-    rights.server.put(&path("b"), b"2").await;
+    rights.server.put_plainly(&path("a"), b"1").await;
+    rights.server.put_plainly(&path("b"), b"2").await;
     rights
 }
 
@@ -37,7 +37,7 @@ async fn a_deleted_token_is_an_error_until_the_file_holds_another() {
     rights.revoke(&accessor).await;
     assert_eq!(follower.error().await, ErrorKind::Auth);
     rights.issue().await;
-    rights.server.put(&path("a"), b"3").await;
+    rights.server.put_plainly(&path("a"), b"3").await;
     follower.until(&[("a", b"3"), ("b", b"2")]).await;
 }
 

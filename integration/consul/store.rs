@@ -14,9 +14,9 @@ use crate::support::{certificates::Authority, consul::Consul as Server};
 #[tokio::test]
 async fn a_restored_store_is_a_new_truth_long_before_the_wait_ends() {
     let server = Server::start().await;
-    server.put(&path("a"), b"old").await;
+    server.put_plainly(&path("a"), b"old").await;
     let saved = server.call(Method::GET, "/v1/snapshot", "").await;
-    server.put(&path("a"), b"new").await;
+    server.put_plainly(&path("a"), b"new").await;
     let wait = std::time::Duration::from_mins(10);
     let often = std::time::Duration::from_millis(300);
     let settings = ConsulSettings { wait, ..settings(&server.url()) };
@@ -30,7 +30,7 @@ async fn a_restored_store_is_a_new_truth_long_before_the_wait_ends() {
 async fn tls_needs_the_name_the_authority_and_our_certificate() {
     let authority = Authority::new();
     let server = Server::start_with_tls(&authority).await;
-    server.put(&path("a"), b"1").await;
+    server.put_plainly(&path("a"), b"1").await;
     let ours = authority.issue("rehup", "DNS:rehup");
     let good = TlsSettings {
         ca_file: Some(authority.ca()),
@@ -59,7 +59,7 @@ async fn tls_needs_the_name_the_authority_and_our_certificate() {
 #[tokio::test]
 async fn each_mode_and_the_datacenter_reach_the_server() {
     let server = Server::start().await;
-    server.put(&path("a"), b"1").await;
+    server.put_plainly(&path("a"), b"1").await;
     for consistency in [Consistency::Default, Consistency::Stale, Consistency::Consistent] {
         let datacenter = Some("dc1".to_owned());
         let settings = ConsulSettings { consistency, datacenter, ..settings(&server.url()) };

@@ -3,6 +3,7 @@
 use std::fs;
 
 use super::scene::{Layout, Place, Scene, tmpfs};
+use crate::support::{canary, patience::eventually};
 
 /// What durability and visibility are made of, and the call of the target.
 const CALLS: &str = "fsync,fdatasync,renameat,renameat2,connect";
@@ -130,8 +131,8 @@ fn h11_a_target_that_looks_when_it_is_told_finds_the_new_generation() {
         scene.start(&[]);
         for value in ["old", "new", "newer", "newest"] {
             scene.becomes(value);
-            crate::support::patience::eventually(format_args!("{value} is told"), || {
-                let told = fs::read_to_string(&told).unwrap_or_default();
+            eventually(format_args!("{value} is told"), || {
+                let told = canary::unhide(&fs::read_to_string(&told).unwrap_or_default());
                 told.ends_with(&format!("conf/deep/c {value}\n")).then_some(())
             });
         }

@@ -17,6 +17,7 @@ use rehup::publish::{Volume, VolumeOptions};
 use super::trace::{Point, counts, watch};
 use crate::support::{
     app::App,
+    canary,
     endpoint::{Endpoint, Manner},
     patience::eventually,
 };
@@ -119,7 +120,7 @@ impl Scene {
     }
 
     fn wanted(&self) -> String {
-        fs::read_to_string(self.app.folder().join("base/a")).expect("an input")
+        canary::unhide(&fs::read_to_string(self.app.folder().join("base/a")).expect("an input"))
     }
 
     /// Starts it where it sees its volume, through these words.
@@ -274,7 +275,7 @@ fn names(folder: &Path) -> Vec<String> {
 fn value(root: &Path, path: &str) -> Result<String, String> {
     let text = fs::read_to_string(root.join(path)).map_err(|error| format!("{path}: {error}"))?;
     let value = text.strip_prefix(&format!("{path} ")).map(|it| it.trim_end_matches('.'));
-    value.map(str::to_owned).ok_or_else(|| format!("{path} holds {text:?}"))
+    value.map(canary::unhide).ok_or_else(|| format!("{path} holds {text:?}"))
 }
 
 /// What a reader finds is one of the two, whole (in layout `files`: each file one of the two).

@@ -16,6 +16,7 @@ mod size;
 mod tls;
 mod tokens;
 
+use crate::support::canary;
 use etcd_client::Client;
 
 use crate::support::{app::App, patience::eventually};
@@ -80,6 +81,8 @@ fn is_degraded(app: &App, reason: &str) -> bool {
     app.state(SOURCE) == format!("degraded({reason})") && app.metric(&sample) > 0.0
 }
 
+/// The value has the mark of a secret.
 async fn put(client: &mut Client, key: &str, value: impl Into<Vec<u8>>) {
+    let value = [value.into(), canary::MARK.into()].concat();
     client.put(format!("{PREFIX}{key}"), value, None).await.expect("a put");
 }

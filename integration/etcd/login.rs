@@ -102,7 +102,7 @@ async fn a_changed_password_is_taken_up_from_the_file() {
     let mut follower = follow(reader(&guarded), OFTEN);
     follower.until(&[("a", b"1")]).await;
     guarded.set_password("second");
-    guarded.root.user_change_password("reader", "second").await.expect("a new password");
+    guarded.change_password("second").await;
     guarded.root.put(path("a"), "2", None).await.expect("a put");
     follower.until(&[("a", b"2")]).await;
     follower.proof().await;

@@ -12,6 +12,7 @@ use etcd_client::Client;
 
 use crate::support::{
     app::App,
+    canary::hide,
     etcd::{Etcd, Version},
     patience::eventually,
     target::Counter,
@@ -40,7 +41,7 @@ impl Scene {
             server.endpoint(),
             counter.process_yaml()
         ));
-        client.put("/app/n", "start", None).await.expect("a put");
+        client.put("/app/n", hide("start"), None).await.expect("a put");
         app.quiet().start().shows("n", "start");
         app.settles("main", "unknown");
         Self { app, counter, client, _server: server }
@@ -85,14 +86,14 @@ async fn r11_a_thousand_changes_in_a_second_are_two_generations_at_most() {
                 if number >= 999 {
                     return;
                 }
-                client.put("/app/n", number.to_string(), None).await.expect("a put");
+                client.put("/app/n", hide(&number.to_string()), None).await.expect("a put");
             }
         })
     });
     for writer in writers.collect::<Vec<_>>() {
         writer.await.expect("a writer");
     }
-    scene.client.put("/app/n", "last", None).await.expect("a put");
+    scene.client.put("/app/n", hide("last"), None).await.expect("a put");
     let took = begun.elapsed();
     scene.ends_with("last", begun, allowed(took));
 }
@@ -105,7 +106,7 @@ async fn flap(time: Duration) {
     while begun.elapsed() < time {
         beat.tick().await;
         number += 1;
-        scene.client.put("/app/n", number.to_string(), None).await.expect("a put");
+        scene.client.put("/app/n", hide(&number.to_string()), None).await.expect("a put");
     }
     let took = begun.elapsed();
     scene.ends_with(&number.to_string(), begun, allowed(took));

@@ -13,6 +13,7 @@ use rehup::guard::SECOND_READ;
 
 use crate::support::{
     app::App,
+    canary::hide,
     etcd::{Etcd, Version},
     http,
     patience::eventually,
@@ -75,7 +76,7 @@ fn read_again(app: &mut App) {
 
 async fn put(client: &mut Client, keys: usize, value: &str) {
     for key in 0..keys {
-        client.put(format!("/app/k{key:02}"), value, None).await.expect("a put");
+        client.put(format!("/app/k{key:02}"), hide(value), None).await.expect("a put");
     }
 }
 

@@ -134,16 +134,16 @@ fn r10_a_change_that_alters_no_output_makes_no_generation_and_no_reload() {
     let counter = Counter::start();
     let templates = "  - { inline: \"{{ base.level | trim }}\", to: level }\n";
     let mut app = rendering(templates, &counter);
-    app.put("level", "info");
+    app.put_plainly("level", "info");
     app.start().shows("level", "info");
     app.settles("main", "unknown");
     let before = counted(&app, "rehup_noop_renders_total");
 
-    app.put("level", "info\n");
+    app.put_plainly("level", "info\n");
     eventually("a rendering was the same", || {
         (counted(&app, "rehup_noop_renders_total") == before + 1).then_some(())
     });
-    app.put("unread", "value");
+    app.put_plainly("unread", "value");
     eventually("another was", || {
         (counted(&app, "rehup_noop_renders_total") == before + 2).then_some(())
     });
@@ -155,7 +155,7 @@ fn r10_a_change_that_alters_no_output_makes_no_generation_and_no_reload() {
     app.answers("/freshz", 200);
     assert_eq!((app.generation(), counter.count()), (1, 1));
 
-    app.put("level", "debug");
+    app.put_plainly("level", "debug");
     app.shows("level", "debug");
     eventually("a change that is one is told", || (counter.count() == 2).then_some(()));
 }

@@ -12,6 +12,7 @@ use std::{
 use nix::sys::signal::Signal;
 
 use super::{
+    canary,
     http::{self, Answer},
     patience::eventually,
     process::{Process, free_port, scratch},
@@ -70,7 +71,7 @@ impl App {
             folder,
             listen,
             starts: 0,
-            level: "debug",
+            level: "trace",
             program: program(),
             extra: Vec::new(),
         }
@@ -78,7 +79,8 @@ impl App {
 
     /// One whose tasks can be made to fail; heartbeats may stay away for `silence`.
     pub fn with_failpoints(silence: &str) -> Self {
-        let app = Self { program: failpoints().to_owned(), ..Self::new() };
+        let mut app = Self::new();
+        failpoints().clone_into(&mut app.program);
         std::fs::write(app.folder().join("silence"), silence).expect("a file");
         app.fail("");
         app
@@ -127,8 +129,13 @@ impl App {
         std::fs::rename(staged, self.config()).expect("a configuration");
     }
 
-    /// Writes a key of the file source `base/` by rename.
+    /// Writes a key of the file source `base/` by rename, its value with the mark of a secret.
     pub fn put(&self, key: &str, value: &str) {
+        self.put_plainly(key, &canary::hide(value));
+    }
+
+    /// Writes a key as it is, where its value has a meaning to somebody.
+    pub fn put_plainly(&self, key: &str, value: &str) {
         let base = self.folder.path().join("base");
         std::fs::create_dir_all(&base).expect("a source folder");
         let staged = base.join(".new");
@@ -160,8 +167,15 @@ impl App {
     }
 
     /// Runs a command to its end.
+    #[track_caller]
     pub fn run(&self, words: &[&str]) -> Output {
-        self.command(words).output().expect("the built binary")
+        let output = self.command(words).output().expect("the built binary");
+        // To print what was rendered is all that `render` does.
+        if words[0] != "render" || words.contains(&"--diff") {
+            canary::listen(&format!("what `{words:?}` prints"), &output.stdout);
+        }
+        canary::listen(&format!("the errors of `{words:?}`"), &output.stderr);
+        output
     }
 
     /// Starts `rehup run`.
@@ -198,8 +212,11 @@ impl App {
     }
 
     /// Asks the admin endpoint; none while nobody answers.
+    #[track_caller]
     pub fn get(&self, path: &str) -> Option<Answer> {
-        http::get(self.listen, path)
+        let answer = http::get(self.listen, path)?;
+        canary::listen(path, answer.body.as_bytes());
+        Some(answer)
     }
 
     /// Waits until the admin endpoint answers `path` with `status`.
@@ -256,7 +273,7 @@ impl App {
 
     /// A published file.
     pub fn read(&self, path: &str) -> Option<String> {
-        std::fs::read_to_string(self.volume().join(path)).ok()
+        Some(canary::unhide(&std::fs::read_to_string(self.volume().join(path)).ok()?))
     }
 
     /// Waits until a published file has this content.
@@ -294,5 +311,18 @@ impl App {
         let mut process = self.process.take().expect("a started rehup");
         let status = eventually("rehup ends", || process.exited());
         (status, process.output())
+    }
+}
+
+impl Drop for App {
+    fn drop(&mut self) {
+        // A test that has failed already says more than what comes of it.
+        if std::thread::panicking() {
+            return;
+        }
+        for start in 1..=self.starts {
+            let log = std::fs::read(self.folder.path().join(format!("log-{start}")));
+            canary::listen("the log", &log.unwrap_or_default());
+        }
     }
 }

@@ -12,6 +12,7 @@ use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
 use super::{
+    canary,
     certificates::Authority,
     patience::eventually_async,
     process::{Process, free_port, scratch},
@@ -174,8 +175,13 @@ impl Consul {
         serde_json::from_slice(&answer).expect("JSON")
     }
 
-    /// Writes one key.
+    /// Writes one key, its value with the mark of a secret.
     pub async fn put(&self, key: &str, value: &[u8]) {
+        self.put_plainly(key, &[value, canary::MARK.as_bytes()].concat()).await;
+    }
+
+    /// Writes one key as it is.
+    pub async fn put_plainly(&self, key: &str, value: &[u8]) {
         self.call(Method::PUT, &format!("/v1/kv/{key}"), value).await;
     }
 

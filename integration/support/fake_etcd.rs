@@ -64,13 +64,13 @@ impl FakeEtcd {
 
     /// Writes a key, as one revision, and tells the watches.
     pub fn put(&self, key: &str, value: &str) {
-        let event = self.store().put(key, value);
+        let event = self.store().put(key, &super::canary::hide(value));
         self.store().tell(vec![event]);
     }
 
     /// Writes keys in one revision and tells nobody.
     pub fn put_silently(&self, keys: &[&str], value: &str) -> Vec<PbEvent> {
-        self.store().put_all(keys, value)
+        self.store().put_all(keys, &super::canary::hide(value))
     }
 
     /// Says this on every open watch.

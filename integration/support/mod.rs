@@ -2,6 +2,7 @@
 //! ends, however it ends.
 
 pub mod app;
+pub mod canary;
 pub mod certificates;
 pub mod connections;
 pub mod consul;

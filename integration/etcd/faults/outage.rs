@@ -8,6 +8,7 @@ use nix::sys::signal::Signal;
 use super::{FILE, PREFIX, degrades, following, is_degraded, is_live, put};
 use crate::support::{
     app::App,
+    canary::hide,
     etcd::{Etcd, Version},
     patience::{eventually_async, within},
     proxy::{Manner, Proxy},
@@ -58,10 +59,10 @@ impl Scene {
         // wakes: so it depends on what was there before.
         let mut writer = self.members[through].client().await;
         let (key, seen) = (format!("{PREFIX}a"), self.app.read(FILE).expect("a generation"));
-        let was = seen.trim().trim_start_matches("a=");
+        let was = hide(seen.trim().trim_start_matches("a="));
         let once = Txn::new()
             .when([Compare::value(key.as_str(), CompareOp::Equal, was)])
-            .and_then([TxnOp::put(key.as_str(), value, None)]);
+            .and_then([TxnOp::put(key.as_str(), hide(value), None)]);
         eventually_async("a write through a member that is well", async || {
             writer.txn(once.clone()).await.ok()
         })

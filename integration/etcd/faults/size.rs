@@ -83,7 +83,7 @@ async fn e21_any_bytes_are_copied_and_only_text_is_printed() {
         ("text", b"fine"),
     ];
     for (key, value) in values {
-        put(&mut writer, key, value).await;
+        writer.put(format!("{PREFIX}{key}"), value, None).await.expect("a put");
     }
     let copies = "  - { copy: { source: app, keys: \"**\" }, to: raw/ }\n";
     let printed = |key| format!("{copies}  - {{ to: printed, inline: \"{{{{ app.{key} }}}}\" }}\n");

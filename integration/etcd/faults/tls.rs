@@ -10,6 +10,7 @@ use etcd_client::{Certificate, ConnectOptions, Identity, TlsOptions};
 use super::{FILE, LINES, PREFIX, configuration, degrades, is_live};
 use crate::support::{
     app::App,
+    canary::hide,
     certificates::{Authority, Pair},
     etcd::{Etcd, Options, ServerTls, Version},
 };
@@ -69,7 +70,7 @@ impl Scene {
             .domain_name("127.0.0.1");
         let options = ConnectOptions::new().with_tls(tls);
         let mut writer = self.etcd.client_with(options).await;
-        writer.put(format!("{PREFIX}a"), value, None).await.expect("a put");
+        writer.put(format!("{PREFIX}a"), hide(value), None).await.expect("a put");
     }
 
     /// Nothing is published; when the right files are mounted it is, without a restart.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use etcd_client::{Client, ConnectOptions, Permission};
 
 use super::{Etcd, Options, Version};
-use crate::support::{http, process::scratch};
+use crate::support::{canary::hide, http, process::scratch};
 
 /// The reader's name; its role is `reading`.
 pub const READER: &str = "reader";
@@ -26,13 +26,14 @@ impl Guarded {
         let mut open = server.client().await;
         open.put(format!("{prefix}a"), "1", None).await.expect("a put");
         for (user, role) in [("root", "root"), (READER, "reading")] {
-            open.user_add(user, "first", None).await.expect("a user");
+            open.user_add(user, hide("first"), None).await.expect("a user");
             open.role_add(role).await.expect("a role");
             open.user_grant_role(user, role).await.expect("a grant");
         }
         grant(&mut open, prefix).await;
         open.auth_enable().await.expect("users are on");
-        let login = ConnectOptions::new().with_user("root", "first").with_auto_token_refresh(true);
+        let login =
+            ConnectOptions::new().with_user("root", hide("first")).with_auto_token_refresh(true);
         let root = server.client_with(login).await;
         let guarded = Self { server, root, prefix, folder: scratch() };
         guarded.set_password("first");
@@ -44,9 +45,17 @@ impl Guarded {
         self.folder.path().join("password")
     }
 
-    /// Writes the file with the reader's password; the server's is another matter.
+    /// Writes the file with the reader's password, with the mark of a secret; the server's is another
+    /// matter.
     pub fn set_password(&self, password: &str) {
-        std::fs::write(self.password_file(), format!("{password}\n")).expect("a password file");
+        std::fs::write(self.password_file(), format!("{}\n", hide(password)))
+            .expect("a password file");
+    }
+
+    /// Changes the reader's password on the server.
+    pub async fn change_password(&mut self, password: &str) {
+        let changed = self.root.user_change_password(READER, hide(password)).await;
+        changed.expect("a new password");
     }
 
     /// Gives the reader its right again.
