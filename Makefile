@@ -1,7 +1,7 @@
 # The commands of the README. Each sets up what it needs: as root through apt, otherwise it says
 # what is missing. Rust and make must be there, and Go for the stores' test servers.
 
-.PHONY: demo test soak repeat simulate mutants bench lint fmt clippy docs deny advisories
+.PHONY: demo test soak least repeat simulate mutants bench lint fmt clippy docs deny advisories
 
 # Shows a change on its way from a store to a running nginx. `make demo STORE=etcd` or
 # `STORE=consul` follow a real store instead of a folder.
@@ -16,6 +16,10 @@ test:
 # The tests that take minutes each, on real servers and the release build: about a quarter of an hour.
 soak:
 	@integration/soak.sh
+
+# The tests that start the program, without any right; `make least CONFINE=1` also inside Landlock.
+least:
+	@integration/least.sh
 
 # The same tests again and again: `make repeat TEST="e01_ c05_" N=20`.
 N ?= 20

@@ -223,16 +223,3 @@ fn inputs_that_ended_the_process_twice_are_held_until_they_change() {
     app.shows("level", "debug");
     app.answers("/freshz", 200);
 }
-
-#[test]
-fn a_confined_rehup_does_the_whole_job() {
-    let (mut app, counter) = (App::new(), Counter::start());
-    app.configure(configuration(&app, &format!("confine: true\n{}", counted(&counter))));
-    app.put("level", "info");
-    app.start().ready().settles("main", "unknown");
-    app.put("level", "debug");
-    app.shows("level", "debug");
-    eventually("the change is told", || (counter.count() == 2).then_some(()));
-    let confined = app.status()["confined"].as_str().expect("a word").to_owned();
-    assert!(confined.starts_with("on") || confined.contains("kernel"), "{confined}");
-}

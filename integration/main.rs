@@ -6,6 +6,7 @@
 
 mod bad_input;
 mod clock;
+mod confined;
 mod consul;
 mod crash;
 mod delivery;

@@ -11,13 +11,14 @@
 set -euo pipefail
 
 # Beside programs: `protos` are protobuf's well-known types; `root`, `mounts`, `userns` and `fuse` are
-# rights, where `mounts` is what root needs for a test that others pass without.
+# rights of ours or of the kernel, where `mounts` is what root needs for a test that others pass without.
 has() {
     case $1 in
         protos) has_protos ;;
         root) [ "$(id -u)" = 0 ] && unshare --mount true 2>/dev/null ;;
         mounts) [ "$(id -u)" != 0 ] || unshare --mount true 2>/dev/null ;;
         fuse) has root && [ -w /dev/fuse ] ;;
+        landlock) grep -qw landlock /sys/kernel/security/lsm 2>/dev/null || grep -q landlock /proc/kallsyms ;;
         userns) unshare --user --map-root-user true 2>/dev/null ;;
         libfaketime) compgen -G '/usr/lib/*/faketime/libfaketime.so.1' >/dev/null ;;
         etcd) [ -x "${ETCD_OLD:-/usr/bin/etcd}" ] ;; # The second, older one, where Debian puts it.

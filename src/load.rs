@@ -121,7 +121,9 @@ impl Loader {
         }
         let all = [vec![self.path.clone()], files.to_vec()].concat();
         let mut contents = read_consistent(&all).map_err(|error| {
-            let what = format!("templates cannot be read: {error}");
+            let shut = config.confine && error.kind() == std::io::ErrorKind::PermissionDenied;
+            let hint = if shut { "; under `confine`, another folder needs a restart" } else { "" };
+            let what = format!("templates cannot be read: {error}{hint}");
             self.unreadable(&text, what, &error, files.to_vec())
         })?;
         let again = contents.remove(&self.path).unwrap_or_default();
