@@ -20,6 +20,7 @@ mod matrix;
 mod newer;
 mod operator;
 mod publish;
+mod names;
 mod outage;
 mod readers;
 mod readme;
