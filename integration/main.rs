@@ -5,6 +5,7 @@
 #![allow(unreachable_pub, reason = "a test binary has no outside")]
 
 mod bad_input;
+mod checks;
 mod clock;
 mod confined;
 mod consul;
@@ -22,6 +23,7 @@ mod operator;
 mod publish;
 mod names;
 mod outage;
+mod quoting;
 mod readers;
 mod readme;
 mod real;
