@@ -229,5 +229,5 @@ fn x07_names_that_would_forge_lines_or_labels_stay_in_their_place() {
         let value = line.rsplit(' ').next().unwrap_or_default();
         assert!(value.parse::<f64>().is_ok(), "a sample: {line}");
     }
-    assert!(!app.answers("/", 200).contains("\u{1b}"));
+    assert!(!app.answers("/", 200).contains('\u{1b}'));
 }

@@ -343,6 +343,9 @@ fn origin(source: &Source) -> Digest {
 
 /// Shows what was found on the volume.
 fn show_volume(board: &Board, opened: &Opened) {
+    if let Some(drift) = &opened.drift {
+        tracing::warn!("the volume is not as it was published, so it is published anew: {drift}");
+    }
     let journal = &opened.journal;
     let rollback = journal.published.last().is_some_and(|published| published.rollback);
     let generation = opened.visible.as_ref().map(|visible| {

@@ -35,6 +35,8 @@ pub enum Manner {
     Hold,
     /// What the server says is held; what the client says passes.
     HoldAnswers,
+    /// Of the server's answers one byte in so many, on average, is another one.
+    Spoil(usize),
     /// New connections are closed at once.
     Refuse,
 }
@@ -274,6 +276,7 @@ async fn pump(
         let held: &[_] =
             if way == Way::Up { &[Manner::Hold] } else { &[Manner::Hold, Manner::HoldAnswers] };
         match passes(&mut manner, held).await {
+            Manner::Spoil(one_in) if way == Way::Down => spoil(&mut piece[..read], one_in),
             Manner::Delay(time) => tokio::time::sleep(time).await,
             Manner::Throttle(rate) => {
                 tokio::time::sleep(Duration::from_micros(read as u64 * 1_000_000 / rate)).await;
@@ -292,6 +295,14 @@ async fn pump(
     }
     // The other side may be gone already.
     drop(to.shutdown().await);
+}
+
+fn spoil(piece: &mut [u8], one_in: usize) {
+    for byte in piece {
+        if fastrand::usize(..one_in) == 0 {
+            *byte = fastrand::u8(..);
+        }
+    }
 }
 
 async fn elapsed(idle: Option<Duration>) {

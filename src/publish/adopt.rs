@@ -215,6 +215,8 @@ fn find(root: &Dir, journal: &Journal) -> Result<Found, PublishError> {
             return Err(set::data_in_the_way(root));
         }
         adopt(root, folder, &mut found)?;
+    } else if !journal.published.is_empty() {
+        found.drift = Some(format!("`{}` is gone", set::DATA));
     }
     let mut replaced = found.visible.as_ref().and_then(|(good, _)| flipped(journal, good.number));
     for published in journal.published.iter().rev() {
