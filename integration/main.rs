@@ -21,6 +21,7 @@ mod operator;
 mod publish;
 mod outage;
 mod readers;
+mod rollback;
 mod readme;
 mod real;
 mod simulation;

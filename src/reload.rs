@@ -143,6 +143,7 @@ impl<R: Recorder> Reloader<R> {
             complaint: None,
             unwritten: false,
         };
+        self.ask_again(&course.files).await;
         while !shutdown.is_cancelled() {
             self.assess(&mut course);
             let due = course.debt.is_some().then(|| course.pace.due(Instant::now()));
@@ -152,6 +153,26 @@ impl<R: Recorder> Reloader<R> {
                 Event::Repeat => self.again(&mut course).await,
                 Event::Due => self.attempt(&mut course, &shutdown, &pulse).await,
             }
+        }
+    }
+
+    /// An earlier process may have ended between a rejection and its rollback.
+    async fn ask_again(&self, files: &Matcher) {
+        let Some(visible) = self.generations.borrow().clone() else { return };
+        let known = self.journal.targets.get(&self.target.name);
+        let settled = known.and_then(|known| known.settled.as_ref());
+        let digest = visible.generation.digest_of(|path| files.matches(path));
+        if let Some(settled) = settled.filter(|settled| Some(settled.digest) == digest) {
+            self.ask_for_rollback(settled.outcome, &visible.generation).await;
+        }
+    }
+
+    async fn ask_for_rollback(&self, outcome: Outcome, rejected: &Generation) {
+        if outcome == Outcome::Rejected && self.target.on_reject == OnReject::Rollback {
+            let (target, generation) = (self.target.name.clone(), rejected.number);
+            let verdict = Verdict { target, generation, rendering: rejected.rendering };
+            // It fails only when the pipeline is gone: we are ending too.
+            drop(self.verdicts.send(verdict).await);
         }
     }
 
@@ -313,11 +334,7 @@ impl<R: Recorder> Reloader<R> {
             self.metrics.change_to_settled(&self.target.name, arrived.elapsed());
         }
         self.write_down(course, settled, shutdown, pulse).await;
-        if outcome == Outcome::Rejected && self.target.on_reject == OnReject::Rollback {
-            let (target, rendering) = (self.target.name.clone(), visible.generation.rendering);
-            // It fails only when the pipeline is gone: we are ending too.
-            drop(self.verdicts.send(Verdict { target, generation, rendering }).await);
-        }
+        self.ask_for_rollback(outcome, &visible.generation).await;
     }
 
     /// Writes down what is settled. It was told and is shown, so neither a newer generation, nor an
