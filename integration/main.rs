@@ -31,4 +31,5 @@ mod tidy;
 mod starts;
 mod support;
 mod reload;
+mod visitors;
 mod wear;
