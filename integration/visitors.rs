@@ -62,13 +62,21 @@ fn resident(app: &mut App) -> u64 {
 }
 
 #[test]
-fn x06_thousands_of_slow_callers_keep_nobody_out() {
+fn x06_slow_callers_however_many_keep_nobody_out() {
+    slow_callers(600);
+}
+
+fn slow_callers(count: usize) {
     let (mut app, endpoint) = running();
     let (descriptors_before, before) = (descriptors(&mut app), resident(&mut app));
     let mut held = Vec::new();
-    for number in 0..4000 {
+    for number in 0..count {
         let Some(mut stream) = connect(&app) else { continue };
-        let begun = if number % 2 == 0 { &b"GET /metrics HTTP/1.1\r\nhost: x\r\nx-slow: "[..] } else { b"" };
+        let begun = if number % 2 == 0 {
+            &b"GET /metrics HTTP/1.1\r\nhost: x\r\nx-slow: "[..]
+        } else {
+            b""
+        };
         // One that was sent away already does not take it.
         drop(stream.write_all(begun));
         // No more of them than this process may have.
@@ -157,11 +165,20 @@ fn x06_other_methods_and_nonsense_change_nothing() {
         let text = format!("{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
         assert_eq!(ask(text.as_bytes()), Some(status), "{method} {path}");
     }
-    for nonsense in [&b"\x16\x03\x01\x00\xff"[..], b"\0\0\0\0\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] {
+    for nonsense in
+        [&b"\x16\x03\x01\x00\xff"[..], b"\0\0\0\0\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"]
+    {
         let status = ask(&[nonsense, &b"\r\n\r\n"[..]].concat());
         assert!(status.is_none_or(|status| status == 400), "{nonsense:?}: {status:?}");
     }
     assert_eq!(app.generation(), generation);
     assert_eq!(endpoint.posts().len(), 1, "nobody was told anything");
     goes_on(&app, &endpoint);
+}
+
+mod soak {
+    #[test]
+    fn x06_ten_thousand_slow_callers_keep_nobody_out() {
+        super::slow_callers(10_000);
+    }
 }

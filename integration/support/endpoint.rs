@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-pub use tls::Tls;
+pub use tls::{Tls, certificates};
 
 mod tls;
 
@@ -179,7 +179,10 @@ impl Endpoint {
 
 impl Shared {
     fn serve(&self, mut wire: Box<dyn Wire>) {
-        let Some(mut request) = read(&mut wire) else { return };
+        let Some(mut request) = read(&mut wire) else {
+            // As real servers do when they are spoken to in another protocol.
+            return drop(wire.write_all(&with_body(400, "")));
+        };
         request.certificate = wire.certificate();
         let page = self.page.lock().expect("a page").clone();
         let manner = if request.line.starts_with("GET") && !page.is_empty() {

@@ -92,7 +92,7 @@ impl Teller {
         };
         if let Some(ready) = &self.target.ready {
             if !held.ready {
-                match self.ready.get(&ready.url, READY_TIMEOUT).await {
+                match self.ready.get(&ready.url, ready.tls.as_ref(), READY_TIMEOUT).await {
                     Ok((200..=299, _)) => held.ready = true,
                     Ok((status, _)) => {
                         return Err(Report::new(Class::NotUp, format!("ready answered {status}")));
