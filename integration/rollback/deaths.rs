@@ -1,11 +1,13 @@
 //! A rollback that is killed at any step goes on with the next start.
 
-use std::sync::Mutex;
+use std::{fs, path::PathBuf, sync::Mutex};
+
+use serde_json::Value;
 
 use super::{CONFIRMED, Scene};
 use crate::{
     crash::trace::{Fault, Point, counts, points, watch},
-    support::patience::eventually,
+    support::{app::App, endpoint::Manner, patience::eventually},
 };
 
 /// Calls that change the volume, or make a change durable, and those that tell a target.
@@ -43,7 +45,7 @@ fn all_points() -> Vec<Point> {
         is_done(&scene).then_some(())
     });
     scene.app.stop();
-    let log = std::fs::read_to_string(log).expect("what strace saw");
+    let log = fs::read_to_string(log).expect("what strace saw");
     points(&counts(&log), &[Fault::Kill])
 }
 
@@ -87,6 +89,55 @@ fn kill_each(every: usize) {
             });
         }
     });
+}
+
+/// The journal on the volume.
+fn journal(scene: &Scene) -> Value {
+    let text = fs::read(journal_file(scene)).expect("a journal");
+    serde_json::from_slice(&text).expect("JSON")
+}
+
+fn journal_file(scene: &Scene) -> PathBuf {
+    scene.app.volume().join("..rehup/journal")
+}
+
+#[test]
+fn h10_a_rejection_that_was_written_down_before_a_kill_is_rolled_back_after_it() {
+    let mut scene =
+        Scene::of(App::with_failpoints("10m"), "on_reject: rollback", "on_reject: keep");
+    scene.app.start();
+    scene.settles(["1", "1"], CONFIRMED);
+    scene.becomes("bad", "2");
+    // Nobody takes the verdict.
+    let (staged, points) =
+        (scene.app.folder().join("points"), scene.app.folder().join("failpoints"));
+    scene.left.decide(move |_| {
+        fs::write(&staged, "silence 10m\npipeline hang\n").expect("failpoints");
+        fs::rename(&staged, &points).expect("failpoints");
+        Manner::Status(422)
+    });
+    eventually(format_args!("the rejection is written down; {}", scene.app.tail()), || {
+        (journal(&scene)["targets"]["left"]["settled"]["outcome"] == "rejected").then_some(())
+    });
+    scene.app.kill();
+    assert_eq!(scene.app.read("left").as_deref(), Some("bad"), "nothing was rolled back yet");
+    scene.app.fail("");
+    scene.rejects("left", "bad");
+    scene.app.start();
+    scene.rolls_back_to(["1", "1"]);
+}
+
+#[test]
+fn h10_a_rollback_that_a_kill_kept_from_being_written_down_is_still_one() {
+    let mut scene = begun();
+    scene.app.start();
+    scene.rolls_back_to(["1", "1"]);
+    scene.app.kill();
+    let mut before = journal(&scene);
+    before["published"].as_array_mut().expect("a list").pop();
+    fs::write(journal_file(&scene), before.to_string()).expect("a journal");
+    scene.app.start();
+    scene.rolls_back_to(["1", "1"]);
 }
 
 #[test]
