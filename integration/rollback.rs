@@ -215,6 +215,31 @@ fn h02_a_kept_generation_that_somebody_changed_is_passed_over() {
 }
 
 #[test]
+fn h02_what_may_be_gone_back_to_is_kept_however_many_come_after_it() {
+    let mut scene = Scene::new();
+    let yaml = fs::read_to_string(scene.app.config()).expect("a configuration");
+    scene.app.configure(yaml + "output: { keep: 1, grace: 0s }\n");
+    scene.app.start();
+    scene.settles(["1", "1"], CONFIRMED);
+    scene.left.turn(Manner::Status(503));
+    for number in 2..5 {
+        let value = number.to_string();
+        scene.becomes(&value, "1");
+        scene.app.shows("left", &value);
+        eventually(format_args!("old ones are collected; {}", scene.app.tail()), || {
+            let names = fs::read_dir(scene.app.volume()).expect("a volume");
+            let names = names.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+            let count = names.filter(|name| name.starts_with("..gen-")).count();
+            // The visible one, the one before it, and the one that was confirmed.
+            (count == number.min(3)).then_some(())
+        });
+    }
+    scene.rejects("left", "bad");
+    scene.becomes("bad", "1");
+    scene.rolls_back_to(["1", "1"]);
+}
+
+#[test]
 fn h02_what_was_rejected_stays_away_over_restarts_until_the_source_changes() {
     let mut scene = Scene::new();
     scene.app.start();

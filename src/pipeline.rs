@@ -249,7 +249,12 @@ impl<W: World> Pipeline<W> {
 
     async fn collect(&mut self) {
         self.collect_at = None;
-        let protect = self.plan.rollback.protected(&self.journal, &self.kept);
+        // What targets have confirmed since is not in the journal as this task knows it.
+        let journal = match self.wires.world.volume().journal().await {
+            Ok(journal) => journal,
+            Err(error) => return tracing::warn!(error = chain(&error), "old generations stay"),
+        };
+        let protect = self.plan.rollback.protected(&journal, &self.kept);
         match self.wires.world.volume().collect(protect).await {
             Ok(kept) => self.kept = kept,
             Err(error) => tracing::warn!(error = chain(&error), "old generations stay"),

@@ -53,6 +53,21 @@ fn h01_a_name_that_nobody_knows_is_waited_for() {
 }
 
 #[test]
+fn h01_a_target_that_is_not_ready_is_not_called() {
+    let (endpoint, door) = (Endpoint::start(Manner::Status(200)), Endpoint::start(Manner::Hang));
+    let ready = format!("ready: {{ url: \"{}\" }}", door.url("/ready"));
+    let settings = format!("http: {{ url: \"{}\" }}, {ready}", endpoint.url("/"));
+    let mut app = with_targets(&[("main", settings)]);
+    app.start().ready();
+    owes(&app, "main", "not_up", "not ready: ");
+    door.turn(Manner::Status(503));
+    owes(&app, "main", "not_up", "ready answered 503");
+    assert!(endpoint.requests().is_empty());
+    door.turn(Manner::Status(204));
+    ends(&app, "main", "confirmed");
+}
+
+#[test]
 fn h09_proxies_of_the_environment_see_nothing() {
     let proxy = Endpoint::start(Manner::Status(200));
     let folder = scratch();

@@ -458,7 +458,7 @@ impl Target {
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Ready {
-    /// Answers 2xx when ready.
+    /// Answers 2xx when ready: asked of each process once, without one before each attempt.
     #[schemars(extend("format" = "url"))]
     pub url: String,
     /// Certificates for `https`.
