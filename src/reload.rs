@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     chain::chain,
-    config::shape::{self, OnReject},
+    config::shape,
     digest::Digest,
     failpoint,
     generation::{Generation, Visible},
@@ -34,6 +34,7 @@ mod process;
 mod signal;
 mod tell;
 mod teller;
+mod verdict;
 mod verify;
 mod wait;
 
@@ -42,21 +43,11 @@ pub use attempt::{Class, Report};
 use matcher::Matcher;
 pub use tell::{Look, Tell};
 pub use teller::Teller;
+pub use verdict::Verdict;
 use wait::{last_call, superseded, until};
 
 /// A journal that cannot be written is tried again after this.
 const RECORD_AGAIN: Duration = Duration::from_secs(1);
-
-/// A generation that a target with `on_reject: rollback` rejected.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verdict {
-    /// The target.
-    pub target: String,
-    /// The generation's number.
-    pub generation: u64,
-    /// Its rendering digest.
-    pub rendering: Digest,
-}
 
 /// Everything one target's task needs.
 pub struct Reloader<R = Volume> {
@@ -156,26 +147,6 @@ impl<R: Recorder> Reloader<R> {
         }
     }
 
-    /// An earlier process may have ended between a rejection and its rollback.
-    async fn ask_again(&self, files: &Matcher) {
-        let Some(visible) = self.generations.borrow().clone() else { return };
-        let known = self.journal.targets.get(&self.target.name);
-        let settled = known.and_then(|known| known.settled.as_ref());
-        let digest = visible.generation.digest_of(|path| files.matches(path));
-        if let Some(settled) = settled.filter(|settled| Some(settled.digest) == digest) {
-            self.ask_for_rollback(settled.outcome, &visible.generation).await;
-        }
-    }
-
-    async fn ask_for_rollback(&self, outcome: Outcome, rejected: &Generation) {
-        if outcome == Outcome::Rejected && self.target.on_reject == OnReject::Rollback {
-            let (target, generation) = (self.target.name.clone(), rejected.number);
-            let verdict = Verdict { target, generation, rendering: rejected.rendering };
-            // It fails only when the pipeline is gone: we are ending too.
-            drop(self.verdicts.send(verdict).await);
-        }
-    }
-
     async fn event(&mut self, due: Option<Instant>, shutdown: &CancellationToken) -> Event {
         tokio::select! {
             biased;
@@ -242,6 +213,12 @@ impl<R: Recorder> Reloader<R> {
         }
     }
 
+    /// Whether the journal has this attempt, and no end of it.
+    fn is_noted(&self, attempt: &Attempt) -> bool {
+        let known = self.journal.targets.get(&self.target.name);
+        known.is_some_and(|it| it.settled.is_none() && it.attempt.as_ref() == Some(attempt))
+    }
+
     /// One look and, if the target can be told, one attempt.
     async fn attempt<T: Tell>(
         &mut self,
@@ -271,8 +248,11 @@ impl<R: Recorder> Reloader<R> {
         };
         let number = visible.generation.number;
         let entry = Attempt { digest, generation: number };
-        // A volume without room for the journal is no reason to leave the target with the old files.
-        self.record(course, Entry::Attempt(self.target.name.clone(), entry)).await;
+        // Where nobody is there for days, the volume is not written every other second.
+        if course.unwritten || !self.is_noted(&entry) {
+            // A volume without room for the journal is no reason to leave the target with old files.
+            self.record(course, Entry::Attempt(self.target.name.clone(), entry)).await;
+        }
         if shutdown.is_cancelled() {
             return;
         }

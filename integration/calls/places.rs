@@ -1,6 +1,6 @@
 //! H01, H09, H10, H13: targets that are not there yet, or are reached by other ways.
 
-use std::{fs, net::SocketAddr};
+use std::{fs, net::SocketAddr, os::unix::fs::MetadataExt};
 
 use super::{change, count, ends, owes, with_targets};
 use crate::support::{
@@ -20,7 +20,18 @@ fn h01_where_nobody_listens_the_newest_is_told_as_soon_as_somebody_does() {
     let newest = change(&app);
     app.answers("/freshz", 200);
     owes(&app, "main", "not_up", "refused");
-    assert!(count(&app, "main", "not_up") > 0);
+    // It is tried again and again, and written down once.
+    let journal = app.volume().join("..rehup/journal");
+    let written = || fs::metadata(&journal).expect("a journal").ino();
+    let tried = |times| {
+        eventually(format_args!("{times} attempts; {}", app.tail()), || {
+            (count(&app, "main", "not_up") >= times).then_some(())
+        });
+    };
+    tried(count(&app, "main", "not_up") + 1);
+    let before = written();
+    tried(count(&app, "main", "not_up") + 2);
+    assert_eq!(written(), before, "the journal was written anew");
     let endpoint = Endpoint::start_at(at, Manner::Status(200));
     ends(&app, "main", "confirmed");
     let told = endpoint.posts();
