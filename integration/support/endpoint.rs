@@ -197,7 +197,9 @@ impl Shared {
             Manner::Hang => return self.hanging.lock().expect("connections").push(wire),
             Manner::Status(status) => drop(wire.write_all(&with_body(status, ""))),
             Manner::Raw(bytes) => drop(wire.write_all(&bytes)),
-            Manner::Flood(head) => self.go_on(&mut wire, &head, &[b'x'; 64 << 10], Duration::ZERO),
+            Manner::Flood(head) => {
+                self.go_on(&mut wire, &head, &vec![b'x'; 64 << 10], Duration::ZERO);
+            }
             Manner::Drip(head) => self.go_on(&mut wire, &head, b"x", Duration::from_millis(20)),
         }
         drop(wire.flush());
