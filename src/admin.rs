@@ -34,6 +34,7 @@ use crate::{
 mod page;
 mod visitors;
 
+pub use visitors::listen;
 use visitors::{Peer, Visitors};
 
 /// What the endpoint reads and whom it tells.

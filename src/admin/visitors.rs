@@ -19,7 +19,7 @@ use axum::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::Notify,
     time::{Instant, Sleep, sleep, timeout},
 };
@@ -29,6 +29,8 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 const MOST: usize = 32;
 /// One that was answered nothing for so long is closed: longer than any scrape interval.
 const SILENCE: Duration = Duration::from_secs(120);
+/// How many may wait to be let in: a crowd must not push a probe back to its next attempt.
+const WAITING: u32 = 1024;
 /// How long one that has to leave is waited for.
 const LEAVE: Duration = Duration::from_millis(100);
 
@@ -38,6 +40,15 @@ pub(super) struct Visitors {
     listener: TcpListener,
     room: Arc<Room>,
     next: u64,
+}
+
+/// Listens there.
+pub fn listen(at: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if at.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A restart must not wait for the connections of the process before.
+    socket.set_reuseaddr(true)?;
+    socket.bind(at)?;
+    socket.listen(WAITING)
 }
 
 impl Visitors {
