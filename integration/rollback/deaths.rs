@@ -142,7 +142,7 @@ fn h10_a_rollback_that_a_kill_kept_from_being_written_down_is_still_one() {
 
 #[test]
 fn h10_a_rollback_that_is_killed_at_any_step_is_done_after_the_next_start() {
-    kill_each(4);
+    kill_each(8);
 }
 
 mod soak {
