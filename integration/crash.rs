@@ -11,7 +11,7 @@ mod order;
 mod power;
 mod scene;
 mod space;
-mod trace;
+pub mod trace;
 
 use scene::{Layout, Place, Scene};
 use trace::{Fault, Point, points};

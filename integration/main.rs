@@ -5,6 +5,7 @@
 #![allow(unreachable_pub, reason = "a test binary has no outside")]
 
 mod bad_input;
+mod calls;
 mod checks;
 mod clock;
 mod confined;
@@ -20,21 +21,23 @@ mod hostile;
 mod lifecycle;
 mod malice;
 mod matrix;
+mod names;
 mod newer;
 mod operator;
-mod publish;
-mod names;
 mod outage;
+mod publish;
 mod quoting;
 mod readers;
 mod readme;
 mod real;
+mod reload;
+mod rollback;
 mod secrets;
 mod simulation;
 mod spread;
-mod targets;
-mod tidy;
 mod starts;
 mod support;
-mod reload;
+mod targets;
+mod tidy;
+mod visitors;
 mod wear;

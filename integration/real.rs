@@ -98,6 +98,40 @@ fn prometheus_confirms_a_good_configuration_and_a_bad_one_is_rolled_back() {
     app.answers("/freshz", 200);
 }
 
+#[test]
+fn h02_prometheus_rejects_a_bad_file_of_rules_and_gets_the_one_before_back() {
+    let (mut app, mut prometheus) = (App::new(), Prometheus::new());
+    app.configure(format!(
+        "{}templates:\n  - {{ inline: \"rule_files: [rules.yml]\", to: prometheus.yml }}\n  \
+         - {{ inline: \"{{{{ base.rules }}}}\", to: rules.yml }}\n\
+         settle: off\n\
+         targets:\n  - name: prometheus\n    http: {{ url: \"{}\" }}\n    min_interval: 0s\n    \
+         tries: 1\n    on_reject: rollback\n",
+        source(&app),
+        prometheus.url("/-/reload"),
+    ));
+    let rules = |expression: &str| {
+        format!("groups: [{{ name: g, rules: [{{ record: r, expr: '{expression}' }}] }}]")
+    };
+    app.put_plainly("rules", &rules("up"));
+    app.start().ready();
+    prometheus.start(&app.volume().join("prometheus.yml"));
+    app.settles("prometheus", "confirmed");
+    app.put_plainly("rules", &rules("sum("));
+    eventually(format_args!("the rollback is confirmed; {}", app.tail()), || {
+        let status = app.status();
+        let confirmed = status["targets"]["prometheus"]["outcome"] == "confirmed";
+        (status["generation"]["rollback"] == true && confirmed).then_some(())
+    });
+    app.shows("rules.yml", &rules("up"));
+    let rejected = "rehup_reloads_total{target=\"prometheus\",outcome=\"rejected\"}";
+    assert_eq!(app.count(rejected), 1);
+    assert!(app.answers("/freshz", 503).contains("quarantined"));
+    app.put_plainly("rules", &rules("sum(up)"));
+    confirmed(&app, 4);
+    app.answers("/freshz", 200);
+}
+
 fn confirmed(app: &App, generation: u64) {
     eventually(format_args!("generation {generation} is confirmed; {}", app.tail()), || {
         let target = app.status()["targets"]["prometheus"].clone();

@@ -4,7 +4,6 @@
 //! target or a disk does.
 
 use std::{
-    net::SocketAddr,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -33,6 +32,10 @@ use crate::{
 };
 
 mod page;
+mod visitors;
+
+pub use visitors::listen;
+use visitors::{Peer, Visitors};
 
 /// What the endpoint reads and whom it tells.
 #[derive(Clone)]
@@ -75,10 +78,10 @@ impl Admin {
             .route("/status", get(status))
             .route("/-/reload", post(reload))
             .with_state(self);
-        let service = router.into_make_service_with_connect_info::<SocketAddr>();
+        let service = router.into_make_service_with_connect_info::<Peer>();
         tokio::select! {
             () = shutdown.cancelled() => {}
-            ended = axum::serve(listener, service) => {
+            ended = axum::serve(Visitors::new(listener), service) => {
                 if let Err(error) = ended {
                     tracing::error!(%error, "the admin endpoint ended");
                 }
@@ -143,7 +146,7 @@ async fn home(State(admin): State<Admin>) -> Html<String> {
 
 async fn reload(
     State(admin): State<Admin>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    ConnectInfo(Peer(peer)): ConnectInfo<Peer>,
     Query(wish): Query<Wish>,
     headers: HeaderMap,
 ) -> (StatusCode, String) {

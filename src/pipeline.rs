@@ -51,6 +51,8 @@ pub struct Pipeline<W> {
     visible: Option<Arc<Visible>>,
     /// The visible generation was put there by a rollback.
     is_rollback: bool,
+    /// Why no further rollback is tried: the visible one was rejected too.
+    rollback_failed: Option<String>,
     /// The journal as this task last wrote or read it: what is quarantined is this task's alone.
     journal: Journal,
     /// Inputs that ended the process twice: not rendered until they change.
@@ -91,6 +93,7 @@ impl<W: World> Pipeline<W> {
         let mut pipeline = Self {
             flow,
             is_rollback,
+            rollback_failed: None,
             plan,
             wires,
             kept: opened.kept,
@@ -246,7 +249,12 @@ impl<W: World> Pipeline<W> {
 
     async fn collect(&mut self) {
         self.collect_at = None;
-        let protect = self.plan.rollback.protected(&self.journal, &self.kept);
+        // What targets have confirmed since is not in the journal as this task knows it.
+        let journal = match self.wires.world.volume().journal().await {
+            Ok(journal) => journal,
+            Err(error) => return tracing::warn!(error = chain(&error), "old generations stay"),
+        };
+        let protect = self.plan.rollback.protected(&journal, &self.kept);
         match self.wires.world.volume().collect(protect).await {
             Ok(kept) => self.kept = kept,
             Err(error) => tracing::warn!(error = chain(&error), "old generations stay"),

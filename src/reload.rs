@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     chain::chain,
-    config::shape::{self, OnReject},
+    config::shape,
     digest::Digest,
     failpoint,
     generation::{Generation, Visible},
@@ -34,6 +34,7 @@ mod process;
 mod signal;
 mod tell;
 mod teller;
+mod verdict;
 mod verify;
 mod wait;
 
@@ -42,21 +43,11 @@ pub use attempt::{Class, Report};
 use matcher::Matcher;
 pub use tell::{Look, Tell};
 pub use teller::Teller;
+pub use verdict::Verdict;
 use wait::{last_call, superseded, until};
 
 /// A journal that cannot be written is tried again after this.
 const RECORD_AGAIN: Duration = Duration::from_secs(1);
-
-/// A generation that a target with `on_reject: rollback` rejected.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verdict {
-    /// The target.
-    pub target: String,
-    /// The generation's number.
-    pub generation: u64,
-    /// Its rendering digest.
-    pub rendering: Digest,
-}
 
 /// Everything one target's task needs.
 pub struct Reloader<R = Volume> {
@@ -143,6 +134,7 @@ impl<R: Recorder> Reloader<R> {
             complaint: None,
             unwritten: false,
         };
+        self.ask_again(&course.files).await;
         while !shutdown.is_cancelled() {
             self.assess(&mut course);
             let due = course.debt.is_some().then(|| course.pace.due(Instant::now()));
@@ -221,6 +213,12 @@ impl<R: Recorder> Reloader<R> {
         }
     }
 
+    /// Whether the journal has this attempt, and no end of it.
+    fn is_noted(&self, attempt: &Attempt) -> bool {
+        let known = self.journal.targets.get(&self.target.name);
+        known.is_some_and(|it| it.settled.is_none() && it.attempt.as_ref() == Some(attempt))
+    }
+
     /// One look and, if the target can be told, one attempt.
     async fn attempt<T: Tell>(
         &mut self,
@@ -250,8 +248,11 @@ impl<R: Recorder> Reloader<R> {
         };
         let number = visible.generation.number;
         let entry = Attempt { digest, generation: number };
-        // A volume without room for the journal is no reason to leave the target with the old files.
-        self.record(course, Entry::Attempt(self.target.name.clone(), entry)).await;
+        // Where nobody is there for days, the volume is not written every other second.
+        if course.unwritten || !self.is_noted(&entry) {
+            // A volume without room for the journal is no reason to leave the target with old files.
+            self.record(course, Entry::Attempt(self.target.name.clone(), entry)).await;
+        }
         if shutdown.is_cancelled() {
             return;
         }
@@ -313,11 +314,7 @@ impl<R: Recorder> Reloader<R> {
             self.metrics.change_to_settled(&self.target.name, arrived.elapsed());
         }
         self.write_down(course, settled, shutdown, pulse).await;
-        if outcome == Outcome::Rejected && self.target.on_reject == OnReject::Rollback {
-            let (target, rendering) = (self.target.name.clone(), visible.generation.rendering);
-            // It fails only when the pipeline is gone: we are ending too.
-            drop(self.verdicts.send(Verdict { target, generation, rendering }).await);
-        }
+        self.ask_for_rollback(outcome, &visible.generation).await;
     }
 
     /// Writes down what is settled. It was told and is shown, so neither a newer generation, nor an

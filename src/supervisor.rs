@@ -18,7 +18,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    admin::Admin,
+    admin::{self, Admin},
     backoff::Backoff,
     chain::chain,
     config::follow::ConfigWatch,
@@ -166,7 +166,7 @@ impl Supervisor {
         }
         self.tasks.stop("admin").await;
         self.listening = Some(at);
-        let bound = match TcpListener::bind(at).await {
+        let bound = match admin::listen(at) {
             Ok(listener) => Some(listener),
             Err(error) if Volume::glance(options).is_some() => {
                 tracing::error!(%at, %error, "the admin endpoint cannot listen; trying again");
@@ -327,7 +327,7 @@ async fn bind(at: SocketAddr) -> TcpListener {
     let mut backoff = Backoff::new();
     loop {
         tokio::time::sleep(backoff.next(None)).await;
-        if let Ok(listener) = TcpListener::bind(at).await {
+        if let Ok(listener) = admin::listen(at) {
             return listener;
         }
     }

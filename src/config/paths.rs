@@ -81,6 +81,9 @@ impl Config {
             }
         }
         for (index, target) in self.targets.iter().enumerate() {
+            for (page, tls) in target.pages() {
+                found.extend(certificates(&format!("targets[{index}].{page}"), tls));
+            }
             let Some(http) = &target.http else { continue };
             let at = format!("targets[{index}].http");
             found.extend(certificates(&at, http.tls.as_ref()));

@@ -439,13 +439,31 @@ pub struct Process {
     pub pid_file: Option<PathBuf>,
 }
 
+impl Target {
+    /// The pages that are read beside the reload itself, and the certificates for each.
+    pub fn pages(&self) -> impl Iterator<Item = (&'static str, Option<&TlsSettings>)> {
+        let verify = self.verify.as_ref();
+        let ready = self.ready.as_ref().map(|it| ("ready", it.tls.as_ref()));
+        let metric = verify.and_then(|it| it.metric.as_ref());
+        let json = verify.and_then(|it| it.json.as_ref());
+        let status = verify.and_then(|it| it.status.as_ref());
+        let metric = metric.map(|it| ("verify.metric", it.tls.as_ref()));
+        let json = json.map(|it| ("verify.json", it.tls.as_ref()));
+        let status = status.map(|it| ("verify.status", it.tls.as_ref()));
+        [ready, metric, json, status].into_iter().flatten()
+    }
+}
+
 /// What says that a process can take a reload.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Ready {
-    /// Answers 2xx when ready.
+    /// Answers 2xx when ready: asked of each process once, without one before each attempt.
     #[schemars(extend("format" = "url"))]
     pub url: String,
+    /// Certificates for `https`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsSettings>,
 }
 
 /// A reload endpoint.
@@ -598,6 +616,9 @@ pub struct VerifyMetric {
     /// It is this; evidence only where the call itself is synchronous.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub equals: Option<f64>,
+    /// Certificates for `https`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsSettings>,
 }
 
 /// A place in a JSON document: exactly one of `equals`, `changed`.
@@ -615,6 +636,9 @@ pub struct VerifyJson {
     /// It is another than before the attempt.
     #[serde(default)]
     pub changed: bool,
+    /// Certificates for `https`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsSettings>,
 }
 
 /// A status.
@@ -628,6 +652,9 @@ pub struct VerifyStatus {
     #[serde(default = "StatusRange::success")]
     #[schemars(with = "Vec<StatusShape>")]
     pub accept: Vec<StatusRange>,
+    /// Certificates for `https`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsSettings>,
 }
 
 /// The set of the process's children.

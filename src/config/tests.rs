@@ -172,18 +172,30 @@ fn credential_files_that_cannot_be_used_are_named_but_no_refusal() {
     let token = folder.path().join("token");
     let consul =
         format!("consul: {{ address: \"http://a\", prefix: b, token_file: {} }}", token.display());
-    let missing = || {
+    let missing_of = |text: &str| {
         let facts = Facts::default();
-        let parsed = Config::parse(&source(&consul), &variable, &Overrides::default(), &facts);
+        let parsed = Config::parse(text, &variable, &Overrides::default(), &facts);
         let (config, places) = parsed.expect("accepted");
         config.missing_files(&places).iter().map(ToString::to_string).collect::<Vec<_>>()
     };
+    let missing = || missing_of(&source(&consul));
     let at = format!("3: sources.app.consul.token_file: {}", token.display());
     assert_eq!(missing(), [format!("{at} does not exist; mount it, or mend the path")]);
     std::fs::write(&token, "").expect("a file");
     assert_eq!(missing(), [format!("{at} is empty; write the credential into it")]);
     std::fs::write(&token, "t").expect("a file");
     assert!(missing().is_empty());
+
+    let page = "{ url: \"https://a\", tls: { ca_file: /none } }";
+    let pages = format!("exec: [a], ready: {page}, verify: {{ status: {page} }}");
+    assert_eq!(
+        missing_of(&target(&pages)),
+        ["ready", "verify.status"].map(|at| {
+            format!(
+                "8: targets[0].{at}.tls.ca_file: /none does not exist; mount it, or mend the path"
+            )
+        })
+    );
 }
 
 #[test]

@@ -63,6 +63,7 @@ impl<W: World> Pipeline<W> {
             self.kept.push(before.generation.clone());
         }
         self.is_rollback = rollback;
+        self.rollback_failed = None;
         self.collect_at.get_or_insert(Instant::now() + COLLECT_AFTER);
         self.backoff.reset();
         self.wires.generations.send_replace(Some(visible));

@@ -4,6 +4,7 @@ use tokio::time::Instant;
 
 use super::Pipeline;
 use crate::{
+    chain::chain,
     digest::Digest,
     journal::{Entry, Journal},
     publish::PublishError,
@@ -24,25 +25,34 @@ impl<W: World> Pipeline<W> {
         let (target, generation) = (verdict.target.as_str(), verdict.generation);
         if self.is_rollback {
             let why = format!("rollback_failed: {target} rejected generation {generation} too");
-            return self.show_cause(Cause::Quarantined, Some(why));
+            self.rollback_failed = Some(why);
+            return self.show_quarantined();
         }
         // The verdict came after its journal entry, which this task has not seen yet.
         if let Err(error) = self.journalled(Entry::Quarantine(verdict.rendering)).await {
             return self.undo_later(verdict, &error);
         }
-        let candidate = self.plan.rollback.candidate(&self.journal, &self.kept, generation, target);
-        let Some(number) = candidate else {
-            tracing::warn!(target_name = target, generation, "no generation to roll back to");
-            let lifted = Entry::Unquarantine(verdict.rendering);
-            return match self.journalled(lifted).await {
-                Ok(()) => self.volume_works(),
-                Err(error) => self.undo_later(verdict, &error),
-            };
-        };
-        match self.restore(number).await {
-            Ok(()) => self.show_quarantined(),
+        while let Some(number) = self.candidate(verdict) {
+            match self.restore(number).await {
+                Ok(()) => return self.show_quarantined(),
+                // Somebody changed it where it is kept: an earlier one may be whole.
+                Err(error @ PublishError::NotKept { .. }) => {
+                    tracing::warn!(error = chain(&error), "it is passed over");
+                    self.kept.retain(|kept| kept.number != number);
+                }
+                Err(error) => return self.undo_later(verdict, &error),
+            }
+        }
+        tracing::warn!(target_name = target, generation, "no generation to roll back to");
+        match self.journalled(Entry::Unquarantine(verdict.rendering)).await {
+            Ok(()) => self.volume_works(),
             Err(error) => self.undo_later(verdict, &error),
         }
+    }
+
+    fn candidate(&self, verdict: &Verdict) -> Option<u64> {
+        let (rejected, target) = (verdict.generation, verdict.target.as_str());
+        self.plan.rollback.candidate(&self.journal, &self.kept, rejected, target)
     }
 
     /// A rollback stays owed until the volume takes it.
@@ -91,8 +101,9 @@ impl<W: World> Pipeline<W> {
     pub(super) fn show_quarantined(&self) {
         let shown: Vec<_> =
             self.journal.quarantined.iter().map(|digest| self.wires.key.show(digest)).collect();
-        let why =
-            format!("the newest rendering was rejected and rolled back: {}", shown.join(", "));
+        let rolled_back =
+            || format!("the newest rendering was rejected and rolled back: {}", shown.join(", "));
+        let why = self.rollback_failed.clone().unwrap_or_else(rolled_back);
         self.show_cause(Cause::Quarantined, Some(why));
     }
 

@@ -145,12 +145,15 @@ fn note(journal: &mut Journal, visible: Option<&Shown>) -> bool {
     let Some(Shown { visible: Visible { generation, flipped: None }, folder, .. }) = visible else {
         return false;
     };
+    // A rollback quarantines what it replaces; anything else ends the quarantine before it flips.
+    let known = journal.published.iter().any(|earlier| earlier.rendering == generation.rendering);
+    let rollback = known && !journal.quarantined.is_empty();
     journal.published.push(Published {
         number: generation.number,
         rendering: generation.rendering,
         folder: folder.clone(),
         flipped: BootTime::now(),
-        rollback: false,
+        rollback,
     });
     journal.targets.values_mut().for_each(|target| target.settled = None);
     true

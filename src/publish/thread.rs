@@ -128,19 +128,24 @@ impl Keeper {
 
     pub(super) fn restage(&mut self, number: u64) -> Result<Staged, PublishError> {
         let path = self.root.path().to_owned();
-        let not_kept = move |what| PublishError::NotKept { path, number, what };
+        let not_kept = |what| PublishError::NotKept { path: path.clone(), number, what };
+        let changed = "its files are not what was published";
+        let failed = |dir: &Dir, action, name: &str, error: std::io::Error| {
+            let error = dir.error(action, name, error);
+            if error.is_passing() { error } else { not_kept(changed) }
+        };
         let Some(kept) = self.kept.iter().find(|kept| kept.generation.number == number) else {
             return Err(not_kept("it is not kept any more"));
         };
         let folder = self
             .root
             .folder(&kept.folder)
-            .map_err(|error| self.root.error("cannot open", &kept.folder, error))?;
+            .map_err(|error| failed(&self.root, "cannot open", &kept.folder, error.into()))?;
         let mut outputs = Vec::new();
         for (path, record) in &kept.generation.files {
             let bytes = folder
                 .read_below(path.as_str(), record.size.saturating_add(1))
-                .map_err(|error| folder.error("cannot read", path.as_str(), error))?;
+                .map_err(|error| failed(&folder, "cannot read", path.as_str(), error))?;
             let file = OutputFile::new(bytes.into(), record.access);
             outputs.push((path.clone(), file, String::new()));
         }
@@ -148,7 +153,7 @@ impl Keeper {
         let wanted = kept.generation.rendering;
         match Rendering::collect(outputs) {
             Ok(rendering) if *rendering.digest() == wanted => self.stage(&rendering, sources),
-            _ => Err(not_kept("its files are not what was published")),
+            _ => Err(not_kept(changed)),
         }
     }
 

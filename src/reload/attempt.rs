@@ -47,6 +47,7 @@ impl Report {
 const MISCONFIGURED: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(250);
 const POLL_MOST: Duration = Duration::from_secs(2);
+const JITTER: f64 = 0.25;
 const RETRY: Duration = Duration::from_secs(1);
 
 /// Tries and deadlines of one target.
@@ -116,7 +117,9 @@ impl Pace {
         }
         match class {
             Class::NotUp | Class::Unfit => {
-                self.retry = Some(now + (POLL * 2_u32.pow(self.looks.min(3))).min(POLL_MOST));
+                let pause = (POLL * 2_u32.pow(self.looks.min(3))).min(POLL_MOST);
+                // Many instances may wait for one target.
+                self.retry = Some(now + pause.mul_f64(1.0 - JITTER * fastrand::f64()));
                 self.looks += 1;
             }
             Class::Misconfigured => self.barred = Some(now + MISCONFIGURED),
@@ -161,7 +164,8 @@ mod tests {
         let mut pace = Pace::new(1, Duration::ZERO);
         pace.start(now);
         pace.end(Class::NotUp, true, now);
-        assert_eq!((pace.used, pace.due(now)), (0, now + POLL));
+        assert_eq!(pace.used, 0);
+        assert!((now + POLL.mul_f64(1.0 - JITTER)..=now + POLL).contains(&pace.due(now)));
         pace.end(Class::Misconfigured, false, now);
         pace.renew();
         assert_eq!(pace.due(now), now + MISCONFIGURED);

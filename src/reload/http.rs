@@ -30,7 +30,7 @@ impl Web {
         url: &str,
         tls: Option<&TlsSettings>,
     ) -> Result<RequestBuilder, Report> {
-        let wrong = |detail: String| Report::new(Class::Misconfigured, detail);
+        let wrong = |detail: String| Report::new(Class::Unfit, detail);
         let (socket, address) = split(url);
         if self.0.as_ref().is_none_or(|(of, made, _)| of != url || made.elapsed() > CLIENT_AGE) {
             let mut builder = http::client(tls)
@@ -52,9 +52,10 @@ impl Web {
     pub(super) async fn get(
         &mut self,
         url: &str,
+        tls: Option<&TlsSettings>,
         timeout: Duration,
     ) -> Result<(u16, Vec<u8>), String> {
-        let request = self.request(Method::GET, url, None).map_err(|report| report.detail)?;
+        let request = self.request(Method::GET, url, tls).map_err(|report| report.detail)?;
         let request = request.timeout(timeout);
         let mut answer = request.send().await.map_err(|error| chain(&error.without_url()))?;
         let status = answer.status().as_u16();
@@ -111,12 +112,18 @@ fn prepare(
     changed: &[OutputPath],
 ) -> Result<RequestBuilder, Report> {
     let wrong = |detail: String| Report::new(Class::Misconfigured, detail);
+    // Nothing was asked yet: it is looked at again soon.
+    let missing = |detail: String| Report::new(Class::Unfit, detail);
     let method = Method::from_bytes(http.method.as_bytes())
         .map_err(|_| wrong(format!("`{}` is no HTTP method", http.method)))?;
     let secret =
-        |path: &std::path::Path| Secret::read(path).map_err(|error| wrong(error.to_string()));
+        |path: &std::path::Path| Secret::read(path).map_err(|error| missing(error.to_string()));
     let paths: Vec<&str> = changed.iter().map(OutputPath::as_str).collect();
     let trace = (fastrand::u128(1..), fastrand::u64(1..));
+    if http.tls.is_some() {
+        // A rotated certificate is for the next attempt, not for one in ten seconds.
+        web.0 = None;
+    }
     let mut request = web
         .request(method, &http.url, http.tls.as_ref())?
         .header("X-Rehup-Generation", generation)

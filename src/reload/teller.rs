@@ -92,13 +92,8 @@ impl Teller {
         };
         if let Some(ready) = &self.target.ready {
             if !held.ready {
-                match self.ready.get(&ready.url, READY_TIMEOUT).await {
-                    Ok((200..=299, _)) => held.ready = true,
-                    Ok((status, _)) => {
-                        return Err(Report::new(Class::NotUp, format!("ready answered {status}")));
-                    }
-                    Err(why) => return Err(Report::new(Class::NotUp, format!("not ready: {why}"))),
-                }
+                is_ready(&mut self.ready, ready).await?;
+                held.ready = true;
             }
         } else if (self.signal.is_some() || fresh) && stat.uptime(now) < self.target.min_uptime {
             let why = format!("the process is younger than {:?}", self.target.min_uptime);
@@ -169,6 +164,12 @@ impl Tell for Teller {
                 }
             }
         }
+        // Without a process to hold there is none to remember it of.
+        if let (None, Some(ready)) = (&self.finder, &self.target.ready)
+            && let Err(report) = is_ready(&mut self.ready, ready).await
+        {
+            return Look::Wait(report);
+        }
         let Some(verify) = &self.target.verify else { return Look::Ready(None) };
         let pid = self.held.as_ref().map(|held| held.stat.pid);
         match verify::read(&mut self.page, verify, pid).await {
@@ -205,6 +206,14 @@ impl Tell for Teller {
             }
             _ => report,
         }
+    }
+}
+
+async fn is_ready(web: &mut http::Web, ready: &shape::Ready) -> Result<(), Report> {
+    match web.get(&ready.url, ready.tls.as_ref(), READY_TIMEOUT).await {
+        Ok((200..=299, _)) => Ok(()),
+        Ok((status, _)) => Err(Report::new(Class::NotUp, format!("ready answered {status}"))),
+        Err(why) => Err(Report::new(Class::NotUp, format!("not ready: {why}"))),
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use providers::settings::TlsSettings;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
@@ -34,26 +35,27 @@ pub(super) async fn read(
     pid: Option<i32>,
 ) -> Result<Evidence, String> {
     if let Some(metric) = &verify.metric {
-        let page = page(web, &metric.url).await?;
+        let page = page(web, &metric.url, metric.tls.as_ref()).await?;
         let text = String::from_utf8_lossy(&page);
         sample(&text, &metric.name, &metric.labels)
             .map(Evidence::Number)
             .ok_or_else(|| format!("the page has no sample of {}", metric.name))
     } else if let Some(json) = &verify.json {
-        let page = page(web, &json.url).await?;
+        let page = page(web, &json.url, json.tls.as_ref()).await?;
         let value: Value =
             serde_json::from_slice(&page).map_err(|_| "the page is no JSON".to_owned())?;
         let found = value.pointer(&json.pointer).cloned();
         found.map(Evidence::Json).ok_or_else(|| format!("the page has nothing at {}", json.pointer))
     } else if let Some(status) = &verify.status {
-        web.get(&status.url, PAGE_TIMEOUT).await.map(|(status, _)| Evidence::Status(status))
+        let answer = web.get(&status.url, status.tls.as_ref(), PAGE_TIMEOUT).await;
+        answer.map(|(status, _)| Evidence::Status(status))
     } else {
         pid.map(|pid| Evidence::Workers(workers(pid))).ok_or_else(|| "no process".to_owned())
     }
 }
 
-async fn page(web: &mut Web, url: &str) -> Result<Vec<u8>, String> {
-    match web.get(url, PAGE_TIMEOUT).await? {
+async fn page(web: &mut Web, url: &str, tls: Option<&TlsSettings>) -> Result<Vec<u8>, String> {
+    match web.get(url, tls, PAGE_TIMEOUT).await? {
         (200..=299, body) => Ok(body),
         (status, _) => Err(format!("the page answered {status}")),
     }

@@ -54,6 +54,9 @@ impl Rules<'_> {
             }
             _ => {}
         }
+        if let Some(ready) = &target.ready {
+            self.tls(&format!("{path}.ready"), ready.tls.as_ref(), [&ready.url]);
+        }
         if let Some(http) = &target.http {
             self.http(&format!("{path}.http"), http);
         }
@@ -133,7 +136,11 @@ impl Rules<'_> {
             self.mistake(&format!("{path}.workers"), "it needs `process`, whose children they are");
         }
         let mut equals = verify.status.is_some();
+        if let Some(status) = &verify.status {
+            self.tls(&format!("{path}.status"), status.tls.as_ref(), [&status.url]);
+        }
         if let Some(metric) = &verify.metric {
+            self.tls(&format!("{path}.metric"), metric.tls.as_ref(), [&metric.url]);
             let keys = [
                 ("increased", metric.increased),
                 ("changed", metric.changed),
@@ -143,6 +150,7 @@ impl Rules<'_> {
             equals |= metric.equals.is_some();
         }
         if let Some(json) = &verify.json {
+            self.tls(&format!("{path}.json"), json.tls.as_ref(), [&json.url]);
             let keys = [("equals", json.equals.is_some()), ("changed", json.changed)];
             self.one_of(&format!("{path}.json"), &keys);
             equals |= json.equals.is_some();

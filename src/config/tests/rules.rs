@@ -87,6 +87,15 @@ fn credentials_come_whole_and_encryption_is_real() {
                 "8: targets[0].http.tls.cert_file: it needs `key_file` beside it",
             ],
         ),
+        (
+            target(
+                "http: { url: \"https://a\" }, ready: { url: \"http://a\", tls: { ca_file: /a } }, verify: { json: { url: \"https://a\", pointer: /a, changed: true, tls: { key_file: /b } } }",
+            ),
+            &[
+                "8: targets[0].ready.tls: nothing is encrypted without a URL that begins with https://",
+                "8: targets[0].verify.json.tls.key_file: it needs `cert_file` beside it",
+            ],
+        ),
     ]);
 }
 
