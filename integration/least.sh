@@ -21,7 +21,7 @@ mkdir -p "$target/tmp"
 # What asks for root, and what only reads the repository.
 skips=(--skip soak:: --skip simulation --skip tidy:: --skip matrix:: --skip readme::)
 while read -r right parts; do
-    case $right in root | fuse | mounts) for part in $parts; do skips+=(--skip "$part"); done ;; esac
+    case $right in root | fuse | mounts | cgroups) for part in $parts; do skips+=(--skip "$part"); done ;; esac
 done < <(grep -v '^#' integration/needs)
 if [ -n "${CONFINE:-}" ]; then
     export REHUP_TEST_CONFINE=1
