@@ -33,6 +33,7 @@ mod real;
 mod reload;
 mod rollback;
 mod secrets;
+mod signals;
 mod simulation;
 mod spread;
 mod starts;

@@ -4,6 +4,7 @@
 pub mod app;
 pub mod canary;
 pub mod certificates;
+pub mod compiled;
 pub mod connections;
 pub mod consul;
 pub mod endpoint;
@@ -14,8 +15,10 @@ pub mod growth;
 pub mod http;
 pub mod namespace;
 pub mod nginx;
+pub mod owed;
 pub mod patience;
 pub mod process;
+pub mod processes;
 pub mod program;
 pub mod prometheus;
 pub mod proxy;
