@@ -44,13 +44,12 @@ fn s10_a_command_line_that_was_rewritten_is_found_as_it_reads() {
     let (folder, title) = (scratch(), name("renamed-", 24));
     let log = folder.path().join("signals");
     let counter = program();
-    let script = format!("exec -a '{title}: master process' \"$0\" catch \"$1\"");
+    let script = format!("exec -a '{title}: master process' \"$0\" \"$1\"");
     let words = ["-c", script.as_str(), path(&counter), path(&log)];
     let mut process = Process::start("bash", words, &folder.path().join("output"), |_| {});
     let count = || crate::support::target::count(&log);
     eventually("it is set up", || log.exists().then_some(()));
-    let whole =
-        format!("process: {{ name: counter, cmdline: \"^{title}: master process catch \" }}");
+    let whole = format!("process: {{ name: counter, cmdline: \"^{title}: master process /\" }}");
     let first_word = format!("process: {{ name: \"{title}\" }}");
     let mut app = with_targets(&[("whole", hup(&whole)), ("first", hup(&first_word))]);
     app.start().ready();
@@ -92,14 +91,14 @@ fn s10_we_ourselves_and_the_pause_process_and_the_kernel_are_never_chosen() {
     let pause = folder.path().join("pause");
     std::fs::copy(program(), &pause).expect("a copy of the program");
     let log = folder.path().join("signals");
-    let words = [path(&pause), "catch", path(&log)];
+    let words = [path(&pause), path(&log)];
     let mut pause = processes.start(&words, &folder.path().join("output"));
     eventually("it is set up", || log.exists().then_some(()));
     let mut app = with_targets(&[
         ("ourselves", hup("process: { name: rehup }")),
         ("by-words", hup("process: { cmdline: \"(rehup|nsenter|setpriv) ?.* run$\" }")),
         ("pause", hup("process: { name: pause }")),
-        ("pause-by-words", hup("process: { cmdline: \"/pause catch\" }")),
+        ("pause-by-words", hup("process: { cmdline: \"/pause /\" }")),
         ("kernel", hup("process: { name: kthreadd }")),
     ]);
     app.start_through(&processes.entry()).ready();

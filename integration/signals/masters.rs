@@ -1,5 +1,5 @@
-//! S04, S12, S13 with a real nginx: its master is meant and never a worker, two of them are refused,
-//! and what it does with a file decides what is told.
+//! S04, S12, S13 with a real nginx: its master is meant and never a worker, two of them are
+//! refused, and what it does with a file decides what is told.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,5 @@
-//! S05, S12, S15: targets that are not there, come and go, stand still, or are new under an old name.
+//! S05, S12, S15: targets that are not there, come and go, stand still, or are new under an old
+//! name.
 
 use nix::sys::signal::Signal;
 

@@ -69,7 +69,7 @@ impl Scene {
         let folder = self.app.folder();
         let file = |kind: &str| folder.join(format!("{kind}-{}", self.started));
         let (log, program) = (file("signals"), folder.join(name));
-        let words = [program.as_os_str(), "catch".as_ref(), log.as_os_str()];
+        let words = [program.as_os_str(), log.as_os_str()];
         let process = self.processes.start(&words, &file("output"));
         catches(process.outside());
         Counting { process, log }
@@ -200,6 +200,32 @@ impl Door {
     fn asked(&self) -> usize {
         self.asked.load(Ordering::SeqCst)
     }
+}
+
+/// The number and the start are the same, and yet it is not what was looked for any more.
+#[test]
+fn s03_a_process_that_becomes_another_program_before_the_signal_is_not_told() {
+    let traced = Traced::start();
+    let folder = traced.scene.app.folder().to_owned();
+    let (shell, go, log) = (folder.join("main"), folder.join("go"), folder.join("signals"));
+    std::fs::copy("/bin/sh", &shell).expect("a shell under another name");
+    let stranger = folder.join("stranger");
+    let wait = format!(
+        "while ! [ -e {} ]; do sleep 0.01; done; exec {} {}",
+        go.display(),
+        stranger.display(),
+        log.display()
+    );
+    let words = [shell.as_os_str(), "-c".as_ref(), wait.as_ref()];
+    let mut process = traced.scene.processes.start(&words, &folder.join("output"));
+    change(&traced.scene.app);
+    eventually("it is about to be held", || traced.is_held(SYS_pidfd_open).then_some(()));
+    std::fs::write(&go, "").expect("a file");
+    catches(process.outside());
+    owes_newest(&traced.scene.app, "not_up");
+    change(&traced.scene.app);
+    owes_newest(&traced.scene.app, "not_up");
+    assert!(process.lives() && count(&log) == 0, "a stranger was signalled");
 }
 
 /// Where pidfds are refused the start time is looked at again just before `kill`; it cannot be done

@@ -1,4 +1,5 @@
-//! S06, S07, S11: what keeps a process from being told: another user, a namespace, a hiding `/proc`.
+//! S06, S07, S11: what keeps a process from being told: another user, a namespace, a `/proc` that
+//! hides it.
 
 use std::{
     fs,

@@ -1,5 +1,6 @@
 //! S01 for runtimes that handle every signal from their first moment on, and die of those that the
-//! program has not asked for yet: Go and the JVM. Their table in `/proc` tells nothing; `ready` does.
+//! program has not asked for yet: Go and the JVM. Their table in `/proc` tells nothing; `ready`
+//! does.
 
 use std::{fs, net::SocketAddr, path::PathBuf};
 

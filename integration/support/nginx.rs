@@ -32,7 +32,8 @@ impl Nginx {
             .map(|kind| format!("{kind}_temp_path {folder}/{kind};"))
             .join(" ");
         format!(
-            "daemon off; worker_processes 2; pid {folder}/pid; error_log {folder}/error.log notice;\n\
+            "daemon off; worker_processes 2; pid {folder}/pid;\n\
+             error_log {folder}/error.log notice;\n\
              events {{ }}\n\
              http {{ access_log off; {temporary}\n  \
                server {{ listen {}; location / {{ return 200 \"{body}\"; }} }}\n}}\n",

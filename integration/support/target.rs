@@ -31,7 +31,7 @@ struct Start<'a> {
 
 impl Default for Start<'_> {
     fn default() -> Self {
-        Self { words: &[], program: program(), arguments: &["catch"], victim: None }
+        Self { words: &[], program: program(), arguments: &[], victim: None }
     }
 }
 
@@ -60,7 +60,7 @@ impl Counter {
     /// One that takes the signal only after a while, and would die of it before.
     pub fn that_starts_slowly(milliseconds: u32) -> Self {
         let milliseconds = milliseconds.to_string();
-        let arguments = &["-w", &milliseconds, "catch"];
+        let arguments = &["-w", &milliseconds];
         let counter = Self::begin(&Start { arguments, ..Start::default() });
         // Until then it is `setpriv`, which ends in another program.
         let name = format!("/proc/{}/comm", counter.process.pid());
@@ -72,21 +72,11 @@ impl Counter {
 
     /// One whose program has this name.
     pub fn named(name: &str) -> Self {
-        Self::named_that(name, "catch").that_catches()
-    }
-
-    /// The same, but it does what this mode says; it may not have come so far yet.
-    pub fn named_that(name: &str, mode: &str) -> Self {
         let place = scratch();
         let program = place.path().join(name);
         fs::copy(self::program(), &program).expect("a copy of the program");
-        let counter = Self::begin(&Start { program, arguments: &[mode], ..Start::default() });
         // Once it runs it needs its file no more.
-        let runs = format!("/proc/{}/exe", counter.pid());
-        eventually("the counter runs", || {
-            fs::read_link(&runs).is_ok_and(|exe| exe.starts_with(place.path())).then_some(())
-        });
-        counter
+        Self::begin(&Start { program, ..Start::default() }).that_catches()
     }
 
     /// One of several threads (`programs/threads.c`), which has set them up.

@@ -106,7 +106,8 @@ mod tests {
 
     #[test]
     fn the_masks_are_read_from_a_status_file() {
-        let text = "Name:\tx\nSigBlk:\t0000000000000001\nSigIgn:\t0000000000001000\nSigCgt:\t0000000180014a07\n";
+        let text = "Name:\tx\nSigBlk:\t0000000000000001\nSigIgn:\t0000000000001000\n\
+                    SigCgt:\t0000000180014a07\n";
         let masks = Masks::parse(text).unwrap();
         assert_eq!((masks.blocked, masks.ignored, masks.caught), (1, 0x1000, 0x1_8001_4a07));
     }
