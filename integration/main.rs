@@ -34,6 +34,7 @@ mod real;
 mod reload;
 mod rollback;
 mod secrets;
+mod signals;
 mod simulation;
 mod spread;
 mod starts;

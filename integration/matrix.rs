@@ -33,16 +33,16 @@ fn rows() -> Vec<String> {
         all("F", &mut (1..=13)),
         all("R", &mut (1..=13).filter(|number| ![8, 12].contains(number))),
         all("P", &mut [1, 2, 3, 4, 5, 12, 16].into_iter()),
-        all("S", &mut [1, 2].into_iter()),
+        all("S", &mut (1..=15)),
         all("H", &mut [3, 11].into_iter()),
         all("L", &mut [1, 2, 5, 7, 8, 9, 11, 12, 13].into_iter()),
     ]
     .concat()
 }
 
-const STARRED: [&str; 16] = [
+const STARRED: [&str; 17] = [
     "C01", "C05", "E01", "E03", "E05", "E06", "E09", "F01", "H03", "L05", "P01", "P02", "P03",
-    "P05", "R02", "S01",
+    "P05", "R02", "S01", "S03",
 ];
 
 /// The lines of the matrix, each as its cells.

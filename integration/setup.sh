@@ -22,6 +22,7 @@ has() {
         landlock) grep -qw landlock /sys/kernel/security/lsm 2>/dev/null || grep -q landlock /proc/kallsyms ;;
         userns) unshare --user --map-root-user true 2>/dev/null ;;
         libfaketime) compgen -G '/usr/lib/*/faketime/libfaketime.so.1' >/dev/null ;;
+        java) command -v java >/dev/null && command -v javac >/dev/null ;; # The compiler too.
         etcd) [ -x "${ETCD_OLD:-/usr/bin/etcd}" ] ;; # The second, older one, where Debian puts it.
         *) command -v "$1" >/dev/null || [ -x "/usr/sbin/$1" ] ;;
     esac
@@ -46,6 +47,8 @@ package() {
         protos) echo libprotobuf-dev ;;
         setpriv | unshare) echo util-linux ;;
         etcd) echo etcd-server ;;
+        java) echo default-jdk-headless ;;
+        setcap) echo libcap2-bin ;;
         *) echo "$1" ;;
     esac
 }
@@ -102,7 +105,7 @@ say_missing() {
 fatal=(cc protoc protos)
 case ${1:-} in
     build) optional=() ;;
-    test) fatal+=(setpriv) optional=(unshare openssl nginx prometheus etcd strace vim libfaketime) ;;
+    test) fatal+=(setpriv) optional=(unshare openssl nginx prometheus etcd strace vim libfaketime java setcap) ;;
     demo) optional=(nginx) ;;
     missing)
         shift

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use crate::support::{app::App, nginx::Nginx, patience::eventually, target::Counter};
 
+mod runtimes;
+
 /// How many targets start side by side.
 const TOGETHER: usize = 6;
 
@@ -24,6 +26,11 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
+        Self::with("")
+    }
+
+    /// One whose target has more settings.
+    fn with(more: &str) -> Self {
         let mut app = App::new();
         app.put("n", "0");
         let pid_file = app.folder().join("pid");
@@ -31,7 +38,7 @@ impl Scene {
             "sources: {{ base: {{ files: {{ path: {}/base }} }} }}\n\
              templates: [{{ to: n, inline: \"{{{{ base.n }}}}\" }}]\nsettle: off\n\
              targets: [{{ name: main, signal: SIGHUP, process: {{ pid_file: {} }},\n\
-             \x20           min_uptime: 0s, min_interval: 0s }}]\n",
+             \x20           min_uptime: 0s, min_interval: 0s{more} }}]\n",
             app.folder().display(),
             pid_file.display(),
         ));

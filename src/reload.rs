@@ -28,6 +28,7 @@ use crate::{
 
 mod attempt;
 mod exec;
+mod gate;
 mod http;
 pub mod matcher;
 mod process;

@@ -113,6 +113,12 @@ impl App {
         self
     }
 
+    /// A copy of the program, with what it is to be run as.
+    pub fn runs(&mut self, program: &Path) -> &mut Self {
+        program.clone_into(&mut self.program);
+        self
+    }
+
     /// Logs as little as in production.
     pub fn quiet(&mut self) -> &mut Self {
         self.level = "info";
@@ -181,7 +187,18 @@ impl App {
     /// Runs a command to its end.
     #[track_caller]
     pub fn run(&self, words: &[&str]) -> Output {
-        let output = self.command(words).output().expect("the built binary");
+        self.run_through::<&str>(&[], words)
+    }
+
+    /// The same through programs that replace themselves or wait for it.
+    #[track_caller]
+    pub fn run_through<S: AsRef<OsStr>>(&self, through: &[S], words: &[&str]) -> Output {
+        let mut line: Vec<_> = through.iter().map(AsRef::as_ref).collect();
+        line.push(self.program.as_os_str());
+        let mut command = Command::new(line[0]);
+        command.args(&line[1..]).args(words);
+        self.environment(&mut command);
+        let output = command.output().expect("the built binary");
         // To print what was rendered is all that `render` does.
         if words[0] != "render" || words.contains(&"--diff") {
             canary::listen(&format!("what `{words:?}` prints"), &output.stdout);

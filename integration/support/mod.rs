@@ -4,6 +4,7 @@
 pub mod app;
 pub mod canary;
 pub mod certificates;
+pub mod compiled;
 pub mod connections;
 pub mod consul;
 pub mod endpoint;
@@ -15,8 +16,10 @@ pub mod http;
 pub mod limits;
 pub mod namespace;
 pub mod nginx;
+pub mod owed;
 pub mod patience;
 pub mod process;
+pub mod processes;
 pub mod program;
 pub mod prometheus;
 pub mod proxy;

@@ -32,7 +32,8 @@ impl Nginx {
             .map(|kind| format!("{kind}_temp_path {folder}/{kind};"))
             .join(" ");
         format!(
-            "daemon off; worker_processes 2; pid {folder}/pid; error_log {folder}/error.log;\n\
+            "daemon off; worker_processes 2; pid {folder}/pid;\n\
+             error_log {folder}/error.log notice;\n\
              events {{ }}\n\
              http {{ access_log off; {temporary}\n  \
                server {{ listen {}; location / {{ return 200 \"{body}\"; }} }}\n}}\n",
@@ -62,6 +63,16 @@ impl Nginx {
         pid
     }
 
+    /// Sends its master a signal.
+    pub fn signal(&self, signal: Signal) {
+        self.process.as_ref().expect("a started nginx").signal(signal);
+    }
+
+    /// What it has logged, with the signals that it took.
+    pub fn errors(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("error.log")).unwrap_or_default()
+    }
+
     /// Whether its master lives.
     pub fn lives(&mut self) -> bool {
         self.process.as_mut().is_some_and(|process| process.exited().is_none())
@@ -84,7 +95,11 @@ impl Nginx {
 
     /// Its workers.
     pub fn workers(&self) -> BTreeSet<u32> {
-        let master = self.process.as_ref().expect("a started nginx").pid();
+        Self::workers_of(self.process.as_ref().expect("a started nginx").pid())
+    }
+
+    /// The workers of a master that something else has started.
+    pub fn workers_of(master: u32) -> BTreeSet<u32> {
         let children = format!("/proc/{master}/task/{master}/children");
         let children = std::fs::read_to_string(children).unwrap_or_default();
         children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
@@ -97,6 +112,8 @@ impl Drop for Nginx {
             && process.exited().is_none()
         {
             process.signal(Signal::SIGTERM);
+            // It may have been stopped.
+            process.signal(Signal::SIGCONT);
             process.wait();
         }
     }

@@ -87,6 +87,11 @@ pub(super) enum NotFound {
     #[error("no running process matches")]
     NotRunning,
     #[error(
+        "no visible process matches, and /proc may hide those of other users (hidepid); run as the \
+         same user (securityContext.runAsUser), or mount it without"
+    )]
+    Hidden,
+    #[error(
         "only own processes are visible; share the PID namespace (shareProcessNamespace: true)"
     )]
     NotShared,
@@ -127,6 +132,7 @@ impl Finder {
         let found: BTreeMap<i32, &Stat> =
             all.values().filter(matching).map(|stat| (stat.pid, stat)).collect();
         choose(&found, &all).cloned().map_err(|error| match error {
+            NotFound::NotRunning if hidden::hides() => NotFound::Hidden,
             NotFound::NotRunning if alone(own, &all) => NotFound::NotShared,
             other => other,
         })
@@ -220,6 +226,7 @@ pub(super) fn workers(pid: i32) -> Vec<(i32, u64)> {
     everyone().values().filter(|s| s.parent == pid).map(|s| (s.pid, s.start)).collect()
 }
 
+mod hidden;
 #[cfg(test)]
 mod properties;
 

@@ -9,9 +9,11 @@ use tokio::time::Instant;
 
 use super::{
     attempt::{Class, Report},
-    exec, http,
+    exec,
+    gate::{Gate, gate},
+    http,
     process::{Finder, NotFound, Stat},
-    signal::{Gate, Held, gate},
+    signal::Held,
     tell::{Look, Tell},
     verify::{self, Evidence},
 };
@@ -68,7 +70,10 @@ impl Teller {
         }
         let found = finder.find().map_err(|error| {
             self.held = None;
-            let class = if error == NotFound::NotRunning { Class::NotUp } else { Class::Unfit };
+            let class = match error {
+                NotFound::NotRunning | NotFound::Hidden => Class::NotUp,
+                NotFound::NotShared | NotFound::Ambiguous(..) => Class::Unfit,
+            };
             Report::new(class, error.to_string())
         })?;
         match &mut self.held {
@@ -76,7 +81,7 @@ impl Teller {
                 held.found = now;
             }
             _ => {
-                self.held = Held::open(found.clone());
+                self.held = Held::open(found.clone(), |now| finder.matches(now));
                 if self.held.is_none() {
                     return Err(Report::new(Class::NotUp, "the process ended while it was found"));
                 }
@@ -102,6 +107,16 @@ impl Teller {
         match self.signal {
             Some(signal) if !fresh => admit(held, signal),
             _ => Ok(()),
+        }
+    }
+
+    /// What has read the newest generation needs no signal now; that it may not be sent one is told
+    /// all the same, before a change needs it.
+    fn foresee(&self) {
+        let (Some(_), Some(held)) = (self.signal, &self.held) else { return };
+        if let Err(error @ nix::Error::EPERM) = held.send(None) {
+            let (target, why) = (&self.target.name, refused(held.stat.pid, error));
+            tracing::warn!(target, why, "the next reload would fail");
         }
     }
 
@@ -159,6 +174,7 @@ impl Tell for Teller {
                         return Look::Wait(report);
                     }
                     if fresh {
+                        self.foresee();
                         return Look::Fresh;
                     }
                 }
@@ -201,9 +217,10 @@ impl Tell for Teller {
             Some(held) if report.class == Class::SaidNo && !held.is_same() => {
                 Report::new(Class::NotUp, "the process ended before there was evidence")
             }
-            Some(held) if report.class == Class::SaidNo && held.is_stopped() => {
-                Report::new(Class::CannotKnow, "the process is stopped")
-            }
+            Some(held) if report.class == Class::SaidNo => match held.stands() {
+                Some(why) => Report::new(Class::CannotKnow, why),
+                None => report,
+            },
             _ => report,
         }
     }
