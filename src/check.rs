@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use crate::{
     command::{self, Ended},
     config::shape,
+    failpoint,
     rendering::Rendering,
 };
 
@@ -50,6 +51,7 @@ pub async fn run(
     staged: &Path,
     rendering: &Rendering,
 ) -> Result<Vec<Skipped>, CheckError> {
+    failpoint::pass("check").await;
     let mut skipped = Vec::new();
     for check in checks {
         if let Some(words) = &check.exec {
