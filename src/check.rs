@@ -8,6 +8,7 @@ use std::{path::Path, time::Duration};
 use tokio::time::Instant;
 
 use crate::{
+    chain::chain,
     command::{self, Ended},
     config::shape,
     failpoint,
@@ -102,6 +103,10 @@ async fn post(
         match request.send().await {
             Ok(answer) if answer.status().is_success() => return Ok(None),
             Ok(answer) => return failed(format!("said no ({})", answer.status()), true),
+            // Somebody is there, but not whom we trust: that is no reason to do without the answer.
+            Err(error) if providers::http::is_tls(&error) => {
+                return failed(format!("cannot be asked: {}", chain(&error.without_url())), false);
+            }
             Err(error) if error.is_connect() && Instant::now() + PAUSE < end => {
                 tokio::time::sleep(PAUSE).await;
             }
