@@ -3,13 +3,13 @@
 
 use std::{
     path::{Path, PathBuf},
-    process::Command,
     sync::OnceLock,
 };
 
 use super::{
     patience::eventually,
     process::{Process, scratch},
+    program::compiled,
 };
 
 /// A running counter; its name in `/proc` is `counter`.
@@ -96,18 +96,8 @@ impl Counter {
     }
 }
 
-/// The compiled program: Rust's own linker is a C compiler. Built beside its place and moved there,
-/// so that two runs at once do no harm.
+/// The compiled program.
 pub fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        let path = folder.join("counter");
-        let built = folder.join(format!("counter.{}", std::process::id()));
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("integration/programs/counter.c");
-        let status = Command::new("cc").arg("-o").arg(&built).arg(source).status();
-        assert!(status.expect("a C compiler named cc").success(), "counter.c compiles");
-        std::fs::rename(built, &path).expect("a place for the counter");
-        path
-    })
+    PROGRAM.get_or_init(|| compiled("counter"))
 }
