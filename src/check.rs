@@ -102,6 +102,10 @@ async fn post(
         let request = body.clone().into_iter().fold(request, reqwest::RequestBuilder::body);
         match request.send().await {
             Ok(answer) if answer.status().is_success() => return Ok(None),
+            // As a target's: nobody has looked at the files yet.
+            Ok(answer) if matches!(answer.status().as_u16(), 408 | 425 | 429 | 502..=504) => {
+                return failed(format!("cannot answer now ({})", answer.status()), false);
+            }
             Ok(answer) => return failed(format!("said no ({})", answer.status()), true),
             // Somebody is there, but not whom we trust: that is no reason to do without the answer.
             Err(error) if providers::http::is_tls(&error) => {
