@@ -36,6 +36,7 @@ mod secrets;
 mod simulation;
 mod spread;
 mod starts;
+mod supply;
 mod support;
 mod targets;
 mod tidy;
