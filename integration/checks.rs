@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
-use crate::support::{app::App, patience::eventually};
+use crate::support::{app::App, limits::Limited, patience::eventually};
 
 /// One file, and a check that is a shell script of its own.
 fn checked(script: &str) -> (App, PathBuf) {
@@ -64,17 +64,32 @@ fn r12_a_check_that_hangs_ends_at_its_deadline_with_its_children() {
 }
 
 #[test]
+fn r12_a_check_that_ends_leaves_nothing_running() {
+    for (end, why) in [("exit 1", Some("said no")), ("exit 0", None)] {
+        let (mut app, script) = checked("exit 0");
+        app.start().shows("level", "info");
+        let leave = format!("sh -c 'sleep 1000; : \"$0\"' \"$0\" &\n{end}\n");
+        fs::write(&script, leave).expect("a script");
+        app.put("level", "next");
+        if let Some(why) = why {
+            refused_until_mended(&app, &script, why);
+        } else {
+            app.shows("level", "next");
+            let marker = script.display().to_string();
+            eventually("nothing of it is left", || (processes(&marker) == 0).then_some(()));
+        }
+    }
+}
+
+#[test]
 fn r12_a_check_that_multiplies_without_end_is_ended_whole() {
-    let group = PathBuf::from(format!("/sys/fs/cgroup/pids/rehup-check-{}", std::process::id()));
-    fs::create_dir(&group).expect("a pids cgroup, as root");
-    fs::write(group.join("pids.max"), "120").expect("a limit");
+    let limited = Limited::new(&[("pids", "pids.max", "120")]);
     let (mut app, script) = checked("exit 0");
-    let enter = format!("echo $$ > {}/cgroup.procs; exec \"$@\"", group.display());
-    app.start_through(&["sh", "-c", &enter, "sh"]).shows("level", "info");
-    fs::write(&script, "bomb() { bomb \"$0\" | bomb \"$0\" & }\nbomb\nsleep 1000\n")
+    app.start_through(&limited.entry()).shows("level", "info");
+    fs::write(&script, "bomb() { bomb \"$0\" | bomb \"$0\" & }\nbomb\nexec sleep 1000\n")
         .expect("a script");
     app.put("level", "bomb");
     refused_until_mended(&app, &script, "gave no answer");
     assert!(app.stop().success());
-    eventually("nothing is left in the group", || fs::remove_dir(&group).ok());
+    eventually("nothing is left in the group", || limited.is_empty().then_some(()));
 }

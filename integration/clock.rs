@@ -17,7 +17,7 @@ use crate::support::{
 };
 
 /// Where Debian puts it, for any architecture.
-fn library() -> PathBuf {
+pub fn library() -> PathBuf {
     let folders = std::fs::read_dir("/usr/lib").expect("libraries").flatten();
     let places = folders.map(|folder| folder.path().join("faketime/libfaketime.so.1"));
     places.into_iter().find(|place| place.is_file()).expect("libfaketime (Debian: libfaketime)")

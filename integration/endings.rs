@@ -11,6 +11,7 @@ use nix::sys::signal::Signal;
 use crate::support::{
     app::App,
     endpoint::{Endpoint, Manner},
+    limits::Limited,
     patience::eventually,
 };
 
@@ -127,47 +128,6 @@ fn l03_a_spoilt_volume_is_not_trusted_but_mended_and_told() {
         app.put("n", "1");
         app.shows("c", "1");
         app.settles("main", "confirmed");
-    }
-}
-
-/// A cgroup of the old kind, removed when dropped.
-struct Limited(Vec<PathBuf>);
-
-impl Limited {
-    fn new(limits: &[(&str, &str, &str)]) -> Self {
-        let mut groups = Vec::new();
-        for (controller, file, value) in limits {
-            let name = format!("rehup-short-{}", std::process::id());
-            let group = Path::new("/sys/fs/cgroup").join(controller).join(name);
-            if !group.exists() {
-                fs::create_dir(&group).unwrap_or_else(|error| panic!("{controller}: {error}"));
-                groups.push(group.clone());
-            }
-            fs::write(group.join(file), value).unwrap_or_else(|error| panic!("{file}: {error}"));
-        }
-        Self(groups)
-    }
-
-    /// The words that put what follows into it.
-    fn entry(&self) -> [String; 4] {
-        let enter =
-            self.0.iter().map(|group| format!("echo $$ > {}/cgroup.procs; ", group.display()));
-        let script = enter.collect::<String>() + "exec \"$@\"";
-        ["sh".to_owned(), "-c".to_owned(), script, "sh".to_owned()]
-    }
-}
-
-impl Drop for Limited {
-    fn drop(&mut self) {
-        for group in &self.0 {
-            // What ran inside needs a moment to be gone.
-            for _ in 0..200 {
-                if fs::remove_dir(group).is_ok() {
-                    break;
-                }
-                std::thread::sleep(Duration::from_millis(10));
-            }
-        }
     }
 }
 

@@ -4,6 +4,7 @@
 #![expect(clippy::print_stderr, reason = "a failed test tells what its processes printed")]
 #![allow(unreachable_pub, reason = "a test binary has no outside")]
 
+mod attack;
 mod bad_input;
 mod calls;
 mod checks;
@@ -41,4 +42,5 @@ mod support;
 mod targets;
 mod tidy;
 mod visitors;
+mod volume;
 mod wear;

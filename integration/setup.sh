@@ -10,13 +10,14 @@
 # Nothing is asked of apt while everything is there, and no package's service is started.
 set -euo pipefail
 
-# Beside programs: `protos` are protobuf's well-known types; `root`, `mounts`, `userns` and `fuse` are
-# rights of ours or of the kernel, where `mounts` is what root needs for a test that others pass without.
+# Beside programs: `protos` are protobuf's well-known types; `root`, `mounts`, `userns`, `fuse` and
+# `cgroups` (of the first version) are rights of ours or of the kernel, where `mounts` is what root needs for a test that others pass without.
 has() {
     case $1 in
         protos) has_protos ;;
         root) [ "$(id -u)" = 0 ] && unshare --mount true 2>/dev/null ;;
         mounts) [ "$(id -u)" != 0 ] || unshare --mount true 2>/dev/null ;;
+        cgroups) has root && [ -w /sys/fs/cgroup/pids ] && [ -w /sys/fs/cgroup/cpu ] && [ -w /sys/fs/cgroup/memory ] ;;
         fuse) has root && [ -w /dev/fuse ] ;;
         landlock) grep -qw landlock /sys/kernel/security/lsm 2>/dev/null || grep -q landlock /proc/kallsyms ;;
         userns) unshare --user --map-root-user true 2>/dev/null ;;

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::{
     chain::chain,
-    command::{self, Ended},
+    command::{self, Ended, LeftBehind},
     config::shape,
     failpoint,
     rendering::Rendering,
@@ -69,7 +69,7 @@ async fn exec(words: &[String], staged: &Path, deadline: Duration) -> Result<(),
     let words: Vec<String> = words.iter().map(|word| word.replace("{dir}", &folder)).collect();
     let name = words.first().map_or("", String::as_str);
     let failed = |answer: String, said_no| Err(CheckError::new(name, answer, said_no));
-    match command::run(&words, &[], deadline).await {
+    match command::run(&words, &[], deadline, LeftBehind::Killed).await {
         Ended::Exited(status) if status.success() => Ok(()),
         Ended::Exited(status) => failed(
             format!("said no ({status}); see why with `rehup render --out` and the same command"),

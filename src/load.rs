@@ -52,8 +52,9 @@ pub struct Refusal {
     pub salvaged: Salvaged,
     /// The files to watch for a mended state.
     pub files: Vec<PathBuf>,
-    /// A file that is there could not be read: what mends that need not be an edit.
-    pub unreadable: bool,
+    /// A file that is there could not be read, or the machine was short of something: what mends
+    /// that need not be an edit.
+    pub passing: bool,
 }
 
 impl Loader {
@@ -75,8 +76,9 @@ impl Loader {
         let sources = config.sources.keys().cloned().collect();
         let compiled = TemplateSet::compile(templates, &sources, &config.limits);
         let templates = compiled.map_err(|errors| {
+            let passing = errors.iter().any(|error| error.passing);
             let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
-            self.refuse(&text, &errors, files.clone())
+            Box::new(Refusal { passing, ..*self.refuse(&text, &errors, files.clone()) })
         })?;
         let missing = self.at_file(&config.missing_files(&places));
         let files = [vec![self.path.clone()], files].concat();
@@ -150,7 +152,7 @@ impl Loader {
             mistakes: mistakes.to_vec(),
             salvaged: Salvaged::from(text, &self.variable(), &self.overrides),
             files: [vec![self.path.clone()], files].concat(),
-            unreadable: false,
+            passing: false,
         })
     }
 
@@ -163,7 +165,7 @@ impl Loader {
         files: Vec<PathBuf>,
     ) -> Box<Refusal> {
         let mut refusal = self.refuse(text, &[what], files);
-        refusal.unreadable = error.kind() != std::io::ErrorKind::NotFound;
+        refusal.passing = error.kind() != std::io::ErrorKind::NotFound;
         refusal
     }
 }

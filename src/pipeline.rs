@@ -58,6 +58,8 @@ pub struct Pipeline<W> {
     /// Inputs that ended the process twice: not rendered until they change.
     poison: Option<Digest>,
     backoff: Backoff,
+    /// When the volume is looked after next: arrivals must not put that off.
+    look_at: Instant,
     /// When old generations are collected.
     collect_at: Option<Instant>,
     /// A rollback that the volume refused, and when it is tried again.
@@ -101,6 +103,7 @@ impl<W: World> Pipeline<W> {
             journal: opened.journal,
             poison,
             backoff: Backoff::new(),
+            look_at: Instant::now() + TICK,
             collect_at: None,
             owed_undo: None,
             refused: None,
@@ -148,7 +151,7 @@ impl<W: World> Pipeline<W> {
     }
 
     async fn event(&mut self, shutdown: &CancellationToken) -> Event {
-        let (due, collect_at) = (self.flow.due(), self.collect_at);
+        let (due, collect_at, look_at) = (self.flow.due(), self.collect_at, self.look_at);
         let unremembered = self.unremembered.is_some();
         let (wires, owed_undo) = (&mut self.wires, &mut self.owed_undo);
         let event = async {
@@ -163,7 +166,7 @@ impl<W: World> Pipeline<W> {
                 () = sleep_until(due) => Event::Due,
                 () = sleep_until(collect_at) => Event::Collect,
                 () = tokio::time::sleep(MEMORY_AGAIN), if unremembered => Event::Due,
-                () = tokio::time::sleep(TICK) => Event::Tick,
+                () = tokio::time::sleep_until(look_at) => Event::Tick,
             }
         };
         wires.pulse.wait(event).await
@@ -231,6 +234,7 @@ impl<W: World> Pipeline<W> {
 
     /// Repairs links and reports or heals what somebody else changed.
     async fn look_after(&mut self) {
+        self.look_at = Instant::now() + TICK;
         if self.visible.is_none() {
             return;
         }

@@ -57,7 +57,7 @@ struct Supervisor {
     watch: ConfigWatch,
     listening: Option<SocketAddr>,
     refused: Vec<String>,
-    unreadable: bool,
+    passing: bool,
     pulse: Arc<Pulse>,
 }
 
@@ -100,7 +100,7 @@ impl Supervisor {
             watch,
             listening: None,
             refused: Vec::new(),
-            unreadable: false,
+            passing: false,
             pulse,
         })
     }
@@ -154,7 +154,7 @@ impl Supervisor {
             ended = self.tasks.unexpected_end() => return Err(ended.into()),
             () = self.reread.notified() => self.shared.resyncs.ask_all(),
             () = self.watch.changed() => {}
-            () = tokio::time::sleep(READ_AGAIN), if self.unreadable => {}
+            () = tokio::time::sleep(READ_AGAIN), if self.passing => {}
         }
         Ok(true)
     }
@@ -298,13 +298,13 @@ impl Supervisor {
 
     fn accept(&mut self) {
         self.refused.clear();
-        self.unreadable = false;
+        self.passing = false;
         self.shared.board.update(|status| status.config_refused = None);
     }
 
     fn show_refused(&mut self, refusal: Refusal) {
         self.watch.set_paths(refusal.files);
-        self.unreadable = refusal.unreadable;
+        self.passing = refusal.passing;
         self.show_mistakes(refusal.mistakes);
     }
 

@@ -61,6 +61,21 @@ pub struct TemplateError {
     pub line: Option<usize>,
     /// What is wrong, and the key it is about.
     pub message: String,
+    /// The machine was short of something: the same inputs may do later.
+    pub passing: bool,
+}
+
+impl TemplateError {
+    /// Something that stands until the inputs change.
+    fn new(template: impl Into<String>, line: Option<usize>, message: impl Into<String>) -> Self {
+        Self { template: template.into(), line, message: message.into(), passing: false }
+    }
+
+    /// There can be no thread to compile or render on.
+    fn no_room(error: &std::io::Error) -> Self {
+        let message = format!("there can be no thread to work on: {error}");
+        Self { passing: true, ..Self::new("templates", None, message) }
+    }
 }
 
 /// All templates, compiled, and what each one read when it was last rendered.
@@ -114,7 +129,7 @@ impl TemplateSet {
                 (Some(copy), _) => match Copied::new(copy, &settings.to) {
                     Ok(copied) => What::Copy(copied),
                     Err(message) => {
-                        errors.push(TemplateError { template: name, line: None, message });
+                        errors.push(TemplateError::new(name, None, message));
                         continue;
                     }
                 },
@@ -123,7 +138,7 @@ impl TemplateSet {
                         Ok(to) => to,
                         Err(error) => {
                             let message = error.to_string();
-                            errors.push(TemplateError { template: name, line: None, message });
+                            errors.push(TemplateError::new(name, None, message));
                             continue;
                         }
                     };
@@ -149,7 +164,7 @@ impl TemplateSet {
             };
             syntaxes.iter().map(compile).collect()
         });
-        set.engines = compiled.map_err(|error| vec![no_room(&error)])?;
+        set.engines = compiled.map_err(|error| vec![TemplateError::no_room(&error)])?;
         if errors.is_empty() { Ok(set) } else { Err(errors) }
     }
 
@@ -173,7 +188,9 @@ impl TemplateSet {
             };
             affected.into_iter().map(run).collect::<Vec<_>>()
         });
-        for (index, result, read) in results.map_err(|error| vec![no_room(&error)])? {
+        for (index, result, read) in
+            results.map_err(|error| vec![TemplateError::no_room(&error)])?
+        {
             match result {
                 Ok(files) => {
                     fresh.insert(index, files);
@@ -238,8 +255,7 @@ impl TemplateSet {
         view: &Complete,
         reads: &Arc<Reads>,
     ) -> Result<Vec<(OutputPath, OutputFile)>, TemplateError> {
-        let refuse =
-            |message: String| TemplateError { template: item.name.clone(), line: None, message };
+        let refuse = |message: String| TemplateError::new(&item.name, None, message);
         match &item.what {
             What::Copy(copied) => copied.files(&item.name, view, item.access, self.limits.file),
             What::Template { engine, to, format } => {
@@ -261,20 +277,13 @@ impl TemplateSet {
         let named = self.items.iter().zip(outputs).flat_map(|(item, files)| {
             files.iter().map(|(path, file)| (path.clone(), file.clone(), item.name.clone()))
         });
-        let refuse = |message: String| {
-            vec![TemplateError { template: "templates".to_owned(), line: None, message }]
-        };
+        let refuse = |message: String| vec![TemplateError::new("templates", None, message)];
         let rendering = Rendering::collect(named).map_err(|clash| refuse(clash.to_string()))?;
         if rendering.size() > self.limits.generation {
             return Err(refuse("all files together are larger than limits.generation".to_owned()));
         }
         Ok(rendering)
     }
-}
-
-fn no_room(error: &std::io::Error) -> TemplateError {
-    let message = format!("there can be no thread to render on: {error}");
-    TemplateError { template: "templates".to_owned(), line: None, message }
 }
 
 /// What errors call a template.

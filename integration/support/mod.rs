@@ -12,6 +12,7 @@ pub mod fake_etcd;
 pub mod fuse;
 pub mod growth;
 pub mod http;
+pub mod limits;
 pub mod namespace;
 pub mod nginx;
 pub mod patience;

@@ -33,7 +33,12 @@ impl<W: World> Pipeline<W> {
         }
         let rendering = match self.render(&due, inputs).await {
             Ok(rendering) => rendering,
-            Err(errors) => return self.show_render_errors(&errors),
+            Err(errors) => {
+                if errors.iter().any(|error| error.passing) {
+                    self.flow.retry(Instant::now() + self.backoff.next(None));
+                }
+                return self.show_render_errors(&errors);
+            }
         };
         self.show_cause(Cause::Render, None);
         let digest = *rendering.digest();

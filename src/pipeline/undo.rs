@@ -91,10 +91,10 @@ impl<W: World> Pipeline<W> {
             return false;
         };
         tracing::info!(digest = shown, "quarantine lifted by an operator");
-        match self.journalled(Entry::Unquarantine(digest)).await {
-            Ok(()) => self.flow.retry(Instant::now()),
-            Err(error) => self.volume_refused(&error),
+        if let Err(error) = self.journalled(Entry::Unquarantine(digest)).await {
+            self.volume_refused(&error);
         }
+        self.flow.retry(Instant::now());
         true
     }
 
@@ -109,9 +109,17 @@ impl<W: World> Pipeline<W> {
 
     /// Writes a change of the journal and takes the new record over.
     async fn journalled(&mut self, entry: Entry) -> Result<(), PublishError> {
-        let journal = self.wires.world.volume().record(entry).await?;
+        let volume = self.wires.world.volume();
+        let (recorded, journal) = match volume.record(entry).await {
+            Ok(journal) => (Ok(()), journal),
+            // It holds all the same, and the next write carries it.
+            Err(error) => match volume.journal().await {
+                Ok(journal) => (Err(error), journal),
+                Err(gone) => return Err(gone),
+            },
+        };
         self.take_journal(&journal);
-        Ok(())
+        recorded
     }
 
     fn take_journal(&mut self, journal: &Journal) {

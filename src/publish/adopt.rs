@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// Our folder for what readers need not see.
-const PRIVATE: &str = "..rehup";
+pub(super) const PRIVATE: &str = "..rehup";
 
 /// What a layout found.
 #[derive(Default)]
@@ -93,7 +93,7 @@ pub(super) fn open(options: VolumeOptions, pulse: Pulse) -> Result<(Keeper, Open
         options,
         root,
         private,
-        _lock: lock,
+        lock,
         folder_mode: 0o755 | (root_mode & 0o2000),
         next: highest.saturating_add(1),
         journal: Arc::new(journal),
@@ -162,7 +162,7 @@ fn note(journal: &mut Journal, visible: Option<&Shown>) -> bool {
 }
 
 /// Opens or makes `..rehup`.
-fn private(root: &Dir) -> Result<Dir, PublishError> {
+pub(super) fn private(root: &Dir) -> Result<Dir, PublishError> {
     let unusable = |error| match error {
         Errno::NOTDIR | Errno::LOOP => PublishError::Foreign {
             path: root.path().join(PRIVATE),
@@ -171,17 +171,19 @@ fn private(root: &Dir) -> Result<Dir, PublishError> {
         error => PublishError::not_writable(root.path(), error)
             .unwrap_or_else(|| root.error("cannot create", PRIVATE, error)),
     };
-    match root.stat_name(PRIVATE) {
-        Ok(stat) => owned(root, PRIVATE, &stat)?,
+    let folder = match root.folder(PRIVATE) {
         Err(Errno::NOENT) => match root.make_folder(PRIVATE, 0o700) {
-            Ok(folder) => return Ok(folder),
             // Another Rehup was quicker; the lock decides.
-            Err(Errno::EXIST) => {}
-            Err(error) => return Err(unusable(error)),
+            Err(Errno::EXIST) => root.folder(PRIVATE),
+            made => made,
         },
-        Err(error) => return Err(unusable(error)),
+        found => found,
     }
-    root.folder(PRIVATE).map_err(unusable)
+    .map_err(unusable)?;
+    // Of what is open: the name may be somebody else's by now.
+    let stat = folder.stat().map_err(|error| root.error("cannot stat", PRIVATE, error))?;
+    owned(root, PRIVATE, &stat)?;
+    Ok(folder)
 }
 
 fn owned(root: &Dir, name: &str, stat: &Stat) -> Result<(), PublishError> {

@@ -79,6 +79,16 @@ impl PublishError {
         Self::Unusable { path: path.to_owned(), what, source: source.into() }
     }
 
+    /// Something that is not ours lies where an output would: a mount, or anything else.
+    pub(super) fn in_the_way(root: &super::root::Dir, name: &str) -> Self {
+        let what = if root.is_mount(name) {
+            "a mount of its own (subPath?); mount the folder that holds it instead"
+        } else {
+            "something that Rehup did not make; remove it or give the output another name"
+        };
+        Self::Foreign { path: root.path().join(name), what: what.to_owned() }
+    }
+
     /// The answers of a root that is not writable at all; any other is `None`.
     pub(super) fn not_writable(root: &Path, error: Errno) -> Option<Self> {
         let what = match error {

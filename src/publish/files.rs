@@ -35,6 +35,16 @@ pub(super) struct Held {
     drifted: bool,
 }
 
+impl Held {
+    /// Whether a file of ours is in this folder.
+    fn below(&self, folder: &str) -> bool {
+        let inside = |path: &OutputPath| {
+            path.as_str().strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
+        };
+        self.files.keys().any(inside)
+    }
+}
+
 /// What the manifest in `..rehup` says, and whether it is so.
 pub(super) fn find(
     root: &Dir,
@@ -90,6 +100,8 @@ fn held(
             before.insert(path.clone(), record.digest);
         }
     }
+    // The manifest is of before the removals.
+    before.retain(|path, _| generation.files.contains_key(path) || !absent(root, path.as_str()));
     before
 }
 
@@ -200,20 +212,11 @@ fn move_into_place(staged: &Dir, root: &Dir, path: &OutputPath) -> Result<(), Pu
         .folder_below(above)
         .and_then(|from| from.rename(name, &root.folder_below(above)?, name));
     moved.map_err(|error| match error {
-        Errno::BUSY => PublishError::Foreign {
-            path: root.path().join(path.as_str()),
-            what: "a mount of its own (subPath?); mount the folder that holds it instead".into(),
-        },
-        Errno::ISDIR | Errno::NOTEMPTY => foreign(root, path.as_str()),
+        Errno::BUSY | Errno::ISDIR | Errno::NOTEMPTY => {
+            PublishError::in_the_way(root, path.as_str())
+        }
         error => root.error("cannot rename a file to", path.as_str(), error),
     })
-}
-
-fn foreign(root: &Dir, name: &str) -> PublishError {
-    PublishError::Foreign {
-        path: root.path().join(name),
-        what: "something that Rehup did not make; remove it or give the output another name".into(),
-    }
 }
 
 /// Refuses a path at which, or above which, something is not ours and no folder.
@@ -229,13 +232,13 @@ fn in_the_way(root: &Dir, held: &Held, path: &OutputPath) -> Result<(), PublishE
             Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Directory => {}
             // A file of ours gives way to a folder.
             Ok(_) if ours(parent) => return Ok(()),
-            _ => return Err(foreign(root, parent)),
+            _ => return Err(PublishError::in_the_way(root, parent)),
         }
     }
     match root.stat_below(path.as_str()) {
         Err(Errno::NOENT) => Ok(()),
         Ok(_) if ours(path.as_str()) => Ok(()),
-        _ => Err(foreign(root, path.as_str())),
+        _ => Err(PublishError::in_the_way(root, path.as_str())),
     }
 }
 
@@ -294,6 +297,8 @@ fn remove_folders(root: &Dir, held: &mut Held, needed: &BTreeSet<String>) {
     for folder in unneeded.into_iter().rev() {
         let (above, name) = folder.rsplit_once('/').unwrap_or(("", &folder));
         match root.folder_below(above).and_then(|above| above.remove_folder(name)) {
+            // What is in it may be a file of ours that goes only after this.
+            Err(Errno::NOTEMPTY | Errno::EXIST) if held.below(&folder) => {}
             // Somebody else has something in it: then it is theirs.
             Ok(()) | Err(Errno::NOENT | Errno::NOTEMPTY | Errno::EXIST) => {
                 held.folders.remove(&folder);

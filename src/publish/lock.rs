@@ -8,7 +8,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{FlockOperation, Mode, OFlags},
+    fs::{FileType, FlockOperation, Mode, OFlags},
     io::Errno,
 };
 
@@ -25,7 +25,9 @@ pub(super) struct Lock {
 /// Takes the lock, or says who has it.
 pub(super) fn take(private: &Dir, root: &Dir) -> Result<Lock, PublishError> {
     let failed = |error: std::io::Error| private.error("cannot lock", NAME, error);
-    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    // A FIFO at the name must not hang us.
+    let flags =
+        OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let fd = rustix::fs::openat(private.fd(), NAME, flags, Mode::from_raw_mode(0o600)).map_err(
         |error| {
             let unusable = PublishError::not_writable(root.path(), error);
@@ -33,6 +35,12 @@ pub(super) fn take(private: &Dir, root: &Dir) -> Result<Lock, PublishError> {
         },
     )?;
     let mut file = File::from(fd);
+    let stat = rustix::fs::fstat(&file).map_err(|error| failed(error.into()))?;
+    // What has another name too may lie anywhere, and we are about to write.
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile || stat.st_nlink > 1 {
+        let what = "the name is ours, but this is not; remove it".to_owned();
+        return Err(PublishError::Foreign { path: private.path().join(NAME), what });
+    }
     match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => {}
         Err(Errno::WOULDBLOCK) => {

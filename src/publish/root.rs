@@ -12,12 +12,19 @@ use std::{
 };
 
 use rustix::{
-    fs::{AtFlags, FileType, Gid, Mode, OFlags, RawDir, ResolveFlags, Stat, Uid},
+    fs::{
+        AtFlags, FileType, Gid, Mode, OFlags, RawDir, ResolveFlags, Stat, StatxAttributes,
+        StatxFlags, Uid,
+    },
     io::Errno,
 };
 
 use super::PublishError;
 use crate::{bounded, digest::Digest, rendering::Access};
+
+/// More levels than a path of ours can have: what is deeper is not ours, and would cost a
+/// descriptor and a piece of the stack each.
+const DEEPEST: usize = 2050;
 
 const FOLDER: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
@@ -80,6 +87,10 @@ impl Dir {
     pub(super) fn make_folder(&self, name: &str, mode: u32) -> Result<Self, Errno> {
         rustix::fs::mkdirat(&self.fd, name, Mode::from_raw_mode(0o700))?;
         let folder = self.folder(name).and_then(|folder| {
+            // Somebody who may rename in here can have swapped it for a folder of theirs.
+            if folder.stat()?.st_uid != rustix::process::geteuid().as_raw() {
+                return Err(Errno::EXIST);
+            }
             rustix::fs::fchmod(&folder.fd, Mode::from_raw_mode(mode))?;
             Ok(folder)
         });
@@ -124,6 +135,14 @@ impl Dir {
     /// What is at `path` below this folder, without following links.
     pub(super) fn stat_below(&self, path: &str) -> Result<Stat, Errno> {
         rustix::fs::fstat(self.open_below(path, OFlags::PATH)?)
+    }
+
+    /// Whether something is mounted at `path` itself, which no rename can replace.
+    pub(super) fn is_mount(&self, path: &str) -> bool {
+        let known = self
+            .open_below(path, OFlags::PATH)
+            .and_then(|at| rustix::fs::statx(&at, "", AtFlags::EMPTY_PATH, StatxFlags::empty()));
+        known.is_ok_and(|it| it.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
     }
 
     /// What this folder itself is.
@@ -218,6 +237,11 @@ impl Dir {
 
     /// Removes a folder and all that is in it, following no link. A name that is gone is fine.
     pub(super) fn remove_tree(&self, name: &str) -> Result<(), Errno> {
+        self.remove_levels(name, DEEPEST)
+    }
+
+    fn remove_levels(&self, name: &str, levels: usize) -> Result<(), Errno> {
+        let below = levels.checked_sub(1).ok_or(Errno::NAMETOOLONG)?;
         let folder = match self.folder(name) {
             Ok(folder) => folder,
             Err(Errno::NOENT) => return Ok(()),
@@ -225,7 +249,7 @@ impl Dir {
         };
         for (inner, kind) in folder.names()? {
             match kind {
-                FileType::Directory => folder.remove_tree(&inner)?,
+                FileType::Directory => folder.remove_levels(&inner, below)?,
                 _ => folder.unlink(&inner)?,
             }
         }

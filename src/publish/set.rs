@@ -69,10 +69,7 @@ pub(super) fn ensure(root: &Dir, name: &str) -> Result<bool, PublishError> {
         Ok(Some(found)) => Err(foreign(format!(
             "it is a link to {found:?}, not ours; remove it or give the output another name"
         ))),
-        Err(Errno::INVAL) => Err(foreign(
-            "something that Rehup did not make; remove it or give the output another name"
-                .to_owned(),
-        )),
+        Err(Errno::INVAL) => Err(PublishError::in_the_way(root, name)),
         Err(error) => Err(root.error("cannot read", name, error)),
         Ok(None) => match root.link(&target, name) {
             Ok(()) => Ok(true),

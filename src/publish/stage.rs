@@ -4,6 +4,8 @@
 
 use std::collections::BTreeMap;
 
+use rustix::io::Errno;
+
 use super::{
     PublishError, manifest,
     root::{self, Dir},
@@ -11,7 +13,7 @@ use super::{
 use crate::{
     generation::{FileRecord, Generation},
     pulse::Pulse,
-    rendering::Rendering,
+    rendering::{Access, Rendering},
 };
 
 /// Random characters in a generation's name.
@@ -71,6 +73,17 @@ pub(super) fn remove(root: &Dir, name: &str) {
     }
 }
 
+/// What failed: to write, or only to give away.
+fn refusal(error: &std::io::Error, access: Access) -> &'static str {
+    let given = access.owner.is_some() || access.group.is_some();
+    // The folder is ours and new, so nothing else in it is forbidden.
+    if given && error.raw_os_error() == Some(Errno::PERM.raw_os_error()) {
+        "cannot give the configured owner or group (that takes the capability CHOWN) to"
+    } else {
+        "cannot write"
+    }
+}
+
 fn fill(
     folder: &Dir,
     generation: &Generation,
@@ -86,7 +99,7 @@ fn fill(
         pulse.beat();
         parent
             .write_new(name, &file.bytes, file.access, true)
-            .map_err(|error| parent.error("cannot write", name, error))?;
+            .map_err(|error| parent.error(refusal(&error, file.access), name, error))?;
     }
     tree.leave("")?;
     manifest::encode(generation)

@@ -7,12 +7,17 @@ use std::{
     sync::{Arc, mpsc},
 };
 
+use rustix::io::Errno;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Inputs, Opened, PublishError, Published, Staged, VolumeOptions, adopt, collect::Pressure,
-    files, lock::Lock, root::Dir, set, stage, state, truth,
+    Inputs, Opened, PublishError, Published, Staged, VolumeOptions, adopt,
+    collect::Pressure,
+    files,
+    lock::{self, Lock},
+    root::Dir,
+    set, stage, state, truth,
 };
 use crate::{
     config::shape::Layout,
@@ -78,7 +83,7 @@ pub(super) struct Keeper {
     pub(super) options: VolumeOptions,
     pub(super) root: Dir,
     pub(super) private: Dir,
-    pub(super) _lock: Lock,
+    pub(super) lock: Lock,
     /// Mode of our folders: 0755, and the root's set-group-id bit, so that files below get its group.
     pub(super) folder_mode: u32,
     /// The next generation's number.
@@ -106,6 +111,7 @@ impl Keeper {
     ) -> Result<Staged, PublishError> {
         failpoint::pass_thread("stage");
         self.throw_away();
+        self.keep_private()?;
         let generation = stage::describe(self.next, rendering, sources);
         self.next = self.next.saturating_add(1);
         let folder = self.with_room(|keeper| {
@@ -244,7 +250,21 @@ impl Keeper {
         }
     }
 
+    /// Somebody may have removed `..rehup` under our hands: then it is made anew, with the lock.
+    fn keep_private(&mut self) -> Result<(), PublishError> {
+        if !matches!(self.root.stat_name(adopt::PRIVATE), Err(Errno::NOENT)) {
+            return Ok(());
+        }
+        let private = adopt::private(&self.root)?;
+        self.lock = lock::take(&private, &self.root)?;
+        self.private = private;
+        let path = self.private.path().display();
+        tracing::warn!(%path, "somebody removed this folder of ours, so it was made anew");
+        self.write_journal()
+    }
+
     pub(super) fn repair(&mut self) -> Result<Option<String>, PublishError> {
+        self.keep_private()?;
         match self.options.layout {
             Layout::Set => set::repair(self),
             Layout::Files => Ok(files::drift(self)),

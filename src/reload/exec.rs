@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::attempt::{Class, Report};
 use crate::{
-    command::{self, Ended},
+    command::{self, Ended, LeftBehind},
     rendering::OutputPath,
 };
 
@@ -17,7 +17,7 @@ pub(super) async fn run(
 ) -> Report {
     let paths: Vec<&str> = changed.iter().map(OutputPath::as_str).collect();
     let told = [("REHUP_GENERATION", generation.to_string()), ("REHUP_CHANGED", paths.join("\n"))];
-    match command::run(words, &told, timeout).await {
+    match command::run(words, &told, timeout, LeftBehind::Kept).await {
         Ended::Exited(status) if status.success() => Report::new(Class::Confirmed, "exit status 0"),
         Ended::Exited(status) => Report::new(Class::SaidNo, status.to_string()),
         Ended::Deadline => Report::new(Class::CannotKnow, format!("no end within {timeout:?}")),

@@ -77,8 +77,7 @@ impl Copied {
         access: Access,
         limit: u64,
     ) -> Result<Vec<(OutputPath, OutputFile)>, TemplateError> {
-        let refuse =
-            |message: String| TemplateError { template: template.to_owned(), line: None, message };
+        let refuse = |message: String| TemplateError::new(template, None, message);
         let Some(snapshot) = view.snapshots().get(&self.source) else { return Ok(Vec::new()) };
         let file = |path: &str, key: &str, value: &providers::Value| {
             if value.bytes().len() as u64 > limit {

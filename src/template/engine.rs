@@ -45,10 +45,8 @@ impl Engine {
     ) -> Self {
         let mut engine = Self { environment: environment(fuel), names: BTreeMap::new() };
         let Ok(syntax) = syntax(delimiters) else {
-            errors.extend(templates.iter().map(|template| TemplateError {
-                template: template.name.clone(),
-                line: None,
-                message: "the delimiters begin alike or are empty".to_owned(),
+            errors.extend(templates.iter().map(|template| {
+                TemplateError::new(&template.name, None, "the delimiters begin alike or are empty")
             }));
             return engine;
         };
@@ -82,7 +80,7 @@ impl Engine {
     ) {
         self.names.insert(name.to_owned(), template.name.clone());
         let mut refuse = |line, message| {
-            errors.push(TemplateError { template: template.name.clone(), line, message });
+            errors.push(TemplateError::new(&template.name, line, message));
         };
         let text = match tame(&template.text, syntax.clone()) {
             Ok(text) => text,
@@ -126,7 +124,7 @@ impl Engine {
                     message = format!("in {place}:{line}: {message}");
                 }
                 let line = line.filter(|_| own);
-                Err(TemplateError { template: name.to_owned(), line, message })
+                Err(TemplateError::new(name, line, message))
             }
         }
     }

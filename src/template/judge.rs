@@ -39,7 +39,7 @@ impl Judge<'_> {
                 }
             }
         }
-        let error = |(line, message)| TemplateError { template: name.to_owned(), line, message };
+        let error = |(line, message)| TemplateError::new(name, line, message);
         found.into_iter().map(error).collect()
     }
 
