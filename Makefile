@@ -1,7 +1,8 @@
 # The commands of the README. Each sets up what it needs: as root through apt, otherwise it says
 # what is missing. Rust and make must be there, and Go for the stores' test servers.
 
-.PHONY: demo test soak least repeat simulate mutants bench lint fmt clippy docs deny advisories
+.PHONY: demo test soak least repeat simulate mutants bench lint fmt clippy docs deny advisories \
+	sbom reproducible
 
 # Shows a change on its way from a store to a running nginx. `make demo STORE=etcd` or
 # `STORE=consul` follow a real store instead of a folder.
@@ -64,22 +65,40 @@ clippy: needs-build
 docs: needs-build
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
 
+# And that it can fail: one fault after another in a copy of the manifest.
 deny: cargo-deny
 	$(DENY) --config .deny.toml --locked check bans licenses sources
+	@integration/deny.sh $(DENY)
 
 # Apart from `lint`, because the answer changes without us: it asks the advisory database.
 advisories: cargo-deny
 	$(DENY) --config .deny.toml --locked check advisories
 
+# What is in the program, as CycloneDX: `target/rehup.cdx.json`.
+sbom: cargo-cyclonedx
+	@integration/sbom.sh $(CYCLONEDX)
+
+# Two clean release builds at two places of this machine, which must be the same to the byte: twice
+# as long as one.
+reproducible:
+	@integration/reproducible.sh
+
 # One from PATH will do; otherwise it is built once.
 DENY_VERSION := 0.20.2
 DENY := $(or $(shell command -v cargo-deny),target/tools/bin/cargo-deny)
+CYCLONEDX_VERSION := 0.5.9
+CYCLONEDX := $(or $(shell command -v cargo-cyclonedx),target/tools/bin/cargo-cyclonedx)
 
-.PHONY: needs-build cargo-deny
+.PHONY: needs-build cargo-deny cargo-cyclonedx
 needs-build:
 	@integration/setup.sh build
 
+# $(call tool,PROGRAM,VERSION)
+tool = CARGO_TARGET_DIR=target/tools/build cargo install $(1) --version $(2) --locked \
+	--root target/tools && rm -rf target/tools/build
+
 cargo-deny:
-	@[ -x "$(DENY)" ] || CARGO_TARGET_DIR=target/tools/build cargo install cargo-deny \
-		--version $(DENY_VERSION) --locked --root target/tools
-	@rm -rf target/tools/build
+	@[ -x "$(DENY)" ] || { $(call tool,cargo-deny,$(DENY_VERSION)); }
+
+cargo-cyclonedx:
+	@[ -x "$(CYCLONEDX)" ] || { $(call tool,cargo-cyclonedx,$(CYCLONEDX_VERSION)); }

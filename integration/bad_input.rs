@@ -16,96 +16,165 @@ templates:
 ";
 
 /// Checks a configuration offline and gives what was said.
-fn check(yaml: &str) -> Output {
-    let app = App::new();
-    app.configure(yaml);
+fn check(app: &App) -> Output {
     let output = app.run(&["check"]);
-    assert_eq!(
-        std::fs::read_dir(app.volume()).expect("a volume").count(),
-        0,
-        "check writes nothing"
-    );
+    let volume = std::fs::read_dir(app.volume()).expect("a volume");
+    assert_eq!(volume.count(), 0, "check writes nothing");
     output
 }
 
+/// The mistakes that were told, without time and place of the log.
+fn mistakes(log: &str) -> Vec<&str> {
+    log.lines().filter_map(|line| line.split_once(" ERROR ")).map(|(_, said)| said).collect()
+}
+
+/// `rehup check` refuses it offline.
 #[track_caller]
-fn refused(yaml: &str, said: &[&str]) {
-    let output = check(yaml);
+fn refused_by_check(yaml: &str, said: &[&str]) -> App {
+    let app = App::new();
+    app.configure(yaml);
+    let output = check(&app);
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(78), "for:\n{yaml}\nit said:\n{errors}");
     for part in said {
         assert!(errors.contains(part), "expected {part:?} for:\n{yaml}\nin:\n{errors}");
     }
+    app
+}
+
+/// The same, and a start says exactly what `check` does, and ends.
+#[track_caller]
+fn refused(yaml: &str, said: &[&str]) {
+    let mut app = refused_by_check(yaml, said);
+    let checked = String::from_utf8_lossy(&check(&app).stderr).into_owned();
+    let (status, log) = app.start().ends();
+    assert_eq!(status.code(), Some(78), "{log}");
+    let checked = mistakes(&checked);
+    assert!(!checked.is_empty() && checked == mistakes(&log), "{checked:?} but:\n{log}");
+    assert_eq!(std::fs::read_dir(app.volume()).expect("a volume").count(), 0, "nothing is written");
 }
 
 #[test]
 fn the_good_configuration_is_accepted() {
-    let output = check(GOOD);
+    let app = App::new();
+    app.configure(GOOD);
+    let output = check(&app);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[test]
-fn broken_yaml_is_refused_with_its_line() {
+fn x12_broken_yaml_is_refused_with_its_line() {
     refused("sources: {\ntemplates: ]\n", &["rehup.yaml:"]);
 }
 
 #[test]
-fn an_unknown_field_is_refused_with_a_hint() {
+fn x12_an_unknown_field_is_refused_with_a_hint() {
     refused(&format!("{GOOD}setle: off\n"), &["rehup.yaml:4", "setle", "settle"]);
 }
 
 #[test]
-fn two_templates_with_one_destination_are_refused() {
+fn x12_two_templates_with_one_destination_are_refused() {
     refused(&format!("{GOOD}  - {{ inline: y, to: a.txt }}\n"), &["rehup.yaml:4", "a.txt"]);
 }
 
 #[test]
-fn destinations_outside_the_volume_or_with_our_names_are_refused() {
+fn x12_destinations_outside_the_volume_or_with_our_names_are_refused() {
     for bad in ["../a", "/etc/a", "a/../../b", "..data", "..rehup/key", "..gen-1-aaaa/x"] {
         refused(&GOOD.replace("a.txt", bad), &["rehup.yaml:3", "templates[0].to", bad]);
     }
 }
 
 #[test]
-fn a_template_syntax_error_is_refused_with_its_line() {
+fn x12_a_template_syntax_error_is_refused_with_its_line() {
     refused(&GOOD.replace("'x'", "'{% if %}'"), &["templates[0]:1"]);
 }
 
 #[test]
-fn an_unknown_source_in_a_template_is_found_by_check() {
+fn x12_an_unknown_source_in_a_template_is_found_by_check() {
     refused(&GOOD.replace("'x'", "'{{ bse.hostname }}'"), &["templates[0]:1", "bse", "base"]);
 }
 
 #[test]
-fn a_rollback_on_a_bare_signal_without_verify_is_refused() {
+fn x12_a_rollback_on_a_bare_signal_without_verify_is_refused() {
     let target =
         "targets:\n  - { name: a, signal: SIGHUP, process: { name: a }, on_reject: rollback }\n";
     refused(&format!("{GOOD}{target}"), &["targets[0].on_reject", "verify"]);
 }
 
 #[test]
-fn an_unknown_signal_is_refused_with_a_hint() {
+fn x12_an_unknown_signal_is_refused_with_a_hint() {
     let target = "targets:\n  - { name: a, signal: SIGHUPP, process: { name: a } }\n";
     refused(&format!("{GOOD}{target}"), &["rehup.yaml:5", "targets[0].signal", "SIGHUP"]);
 }
 
 #[test]
-fn a_url_that_is_not_http_is_refused() {
+fn x12_a_url_that_is_not_http_is_refused() {
     let target = "targets:\n  - { name: a, http: { url: \"ftp://localhost/reload\" } }\n";
     refused(&format!("{GOOD}{target}"), &["targets[0].http.url", "http"]);
 }
 
 #[test]
-fn every_mistake_is_reported_at_once() {
+fn x12_every_mistake_is_reported_at_once() {
     let yaml = GOOD.replace("a.txt", "../a").replace("'x'", "'x', mode: 0999");
     refused(&format!("{yaml}setle: off\n"), &["templates[0].to", "templates[0].mode", "setle"]);
 }
 
 #[test]
-fn a_missing_token_file_is_named_by_check_and_by_run() {
+fn x12_a_glob_or_a_duration_that_is_none_is_refused_with_its_line() {
+    let copy = "{ copy: { source: base, keys: \"[\" }, to: all/ }";
+    refused(
+        &GOOD.replace("{ inline: 'x', to: a.txt }", copy),
+        &["rehup.yaml:3", "templates[0].copy.keys", "["],
+    );
+    let target = "targets:\n  - { name: a, exec: [a], only: [\"a{\"] }\n";
+    refused(&format!("{GOOD}{target}"), &["rehup.yaml:5", "targets[0].only[0]"]);
+    refused(&format!("{GOOD}settle: {{ quiet: soon }}\n"), &["rehup.yaml:4", "settle.quiet"]);
+}
+
+#[test]
+fn x12_an_edit_with_a_mistake_leaves_the_configuration_before_it_in_use() {
+    let mut app = App::new();
+    app.put("level", "0");
+    let good = format!(
+        "sources: {{ base: {{ files: {{ path: {}/base }} }} }}\n\
+         templates:\n  - {{ inline: \"{{{{ base.level }}}}\", to: level }}\nsettle: off\n",
+        app.folder().display()
+    );
+    app.configure(&good);
+    app.start().shows("level", "0");
+    let edits = [
+        (good.replace("settle", "setle"), "rehup.yaml:4: setle"),
+        (good.replace("settle: off", "settle: { quiet: soon }"), "rehup.yaml:4: settle.quiet"),
+        (good.replace("{{ base.level }}", "{{ bse.level }}"), "templates[0]:1"),
+        (good.replace("to: level", "to: ../level"), "rehup.yaml:3: templates[0].to"),
+        (good.replace("sources: {", "sources: ["), "rehup.yaml:"),
+        ("\0".to_owned(), "rehup.yaml:1"),
+        (String::new(), "rehup.yaml:1"),
+    ];
+    for (number, (edit, said)) in edits.iter().enumerate() {
+        app.configure(edit);
+        eventually(format_args!("{said:?} is told; {}", app.tail()), || {
+            let answer = app.get("/freshz").filter(|answer| answer.status == 503)?;
+            (answer.body.contains("config_refused: ") && answer.body.contains(said)).then_some(())
+        });
+        assert_eq!(app.count("rehup_config_refused"), 1);
+        app.process().signal(nix::sys::signal::Signal::SIGHUP);
+        app.put("level", &(number + 1).to_string());
+        app.shows("level", &(number + 1).to_string());
+        app.answers("/readyz", 200);
+        assert_eq!(app.count("rehup_config_refused"), 1, "{said} stays refused");
+    }
+    app.configure(good.replace("to: level", "to: other"));
+    app.shows("other", &edits.len().to_string());
+    app.answers("/freshz", 200);
+    assert_eq!(app.count("rehup_config_refused"), 0);
+}
+
+#[test]
+fn x12_a_missing_token_file_is_named_by_check_and_by_run() {
     let source = "sources: { base: { consul: { address: \"http://127.0.0.1:1\", prefix: a/, token_file: /no/such/token } } }";
     let yaml = GOOD.replace(GOOD.lines().next().expect("a line"), source);
-    refused(&yaml, &["/no/such/token"]);
+    refused_by_check(&yaml, &["/no/such/token"]);
     let mut app = App::new();
     app.configure(&yaml);
     app.start().answers("/livez", 200);

@@ -1,9 +1,10 @@
 //! X08, X09: the process inside Landlock, and on a kernel that has less than it would like.
 
-use std::{fs, os::unix::fs::symlink, path::Path};
+use std::{fs, os::unix::fs::symlink, path::Path, process::Command};
 
 use crate::support::{
     app::App,
+    compiled,
     endpoint::{Endpoint, Manner},
     patience::eventually,
     target::Counter,
@@ -86,6 +87,34 @@ fn x08_a_confined_rehup_follows_swaps_and_rotations_and_does_the_whole_job() {
         (last_token(&endpoint)? == "Bearer second token").then_some(())
     });
     app.answers("/freshz", 200);
+    assert!(app.stop().success());
+}
+
+/// A container runtime's default profile, which the shipped manifests ask for.
+#[test]
+fn x08_what_a_container_runtime_forbids_is_not_needed() {
+    let filter = compiled::c("seccomp");
+    for forbidden in [&["unshare", "--user", "true"][..], &["unshare", "--mount", "true"]] {
+        let tried = Command::new(&filter).args(forbidden).output().expect("the filter starts it");
+        assert!(!tried.status.success(), "the filter forbids {forbidden:?}");
+    }
+    let (endpoint, counter) = (Endpoint::start(Manner::Status(200)), Counter::start());
+    let mut app = serving(&endpoint, &counter);
+    app.start_through(&[&filter]).shows("level", "1 info");
+    let status = fs::read_to_string(format!("/proc/{}/status", app.process().pid()));
+    let status = status.expect("its status");
+    for line in ["Seccomp:\t2\n", "NoNewPrivs:\t1\n"] {
+        assert!(status.contains(line), "{line:?} in {status}");
+    }
+    assert_eq!(app.status()["confined"], "on");
+    told(&app, &counter, 1);
+    app.put("level", "debug");
+    mount(&app.folder().join("mounted"), 2, "2 {{ base.level }}");
+    app.shows("level", "2 debug");
+    app.answers("/freshz", 200);
+    app.settles("http", "confirmed");
+    app.settles("main", "unknown");
+    assert!(!app.log().contains("pidfd_open is blocked"), "{}", app.tail());
     assert!(app.stop().success());
 }
 

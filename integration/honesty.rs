@@ -90,7 +90,7 @@ async fn hang(point: &str, task: &str, silence: &str, bound: Duration) {
 /// Does the same for each kind of task, all at once: each waits most of the time.
 fn each<const N: usize>(tasks: [(&'static str, &'static str); N], test: fn(&str, &str)) {
     let threads = tasks.map(|(point, task)| {
-        let name = format!("l05 {point}");
+        let name = point.to_owned();
         let thread = std::thread::Builder::new().name(name).spawn(move || test(point, task));
         thread.expect("a thread")
     });
@@ -129,33 +129,121 @@ fn l05_an_admin_endpoint_that_hangs_answers_no_probe() {
     app.answers("/freshz", 200);
 }
 
-/// Makes one task panic, and starts anew.
+/// Places beside those of [`TASKS`] at which one may die: each module on the way of a change.
+const PLACES: [(&str, &str); 9] = [
+    ("guard", "pipeline"),
+    ("stage", "volume"),
+    ("check", "pipeline"),
+    ("flip", "volume"),
+    ("flipped", "volume"),
+    ("collect", "volume"),
+    ("journal", "volume"),
+    ("tell", "target main"),
+    ("verify", "target main"),
+];
+
+/// The same with a check before each flip, evidence after each call, and two files in a generation.
+fn with_everything() -> (App, Endpoint) {
+    let (app, endpoint) = whole("2s");
+    let yaml = std::fs::read_to_string(app.config()).expect("a configuration");
+    let check = format!("checks: [{{ http: {{ url: \"{}\" }} }}]\n", endpoint.url("/check"));
+    let verify = format!("verify: {{ status: {{ url: \"{}\" }} }}", endpoint.url("/ok"));
+    let twice = "to: level }, { inline: \"{{ base.level }}\", to: again }";
+    let yaml = yaml.replace("min_interval: 0s", &format!("min_interval: 0s, {verify}"));
+    app.configure(yaml.replace("to: level }", twice) + &check);
+    (app, endpoint)
+}
+
+/// Makes one place panic, and starts anew: first with sources that do not answer.
 fn die(point: &str, _: &str) {
-    let (mut app, _endpoint) = whole("2s");
-    if point == "admin" {
-        // It passes its failpoint once, when it starts.
-        app.fail("admin panic");
-        app.start();
-    } else {
-        app.start().settles("main", "confirmed");
-        app.fail(&format!("{point} panic"));
-        poke(&mut app, point);
-    }
+    let (mut app, _endpoint) = with_everything();
+    app.start().settles("main", "confirmed");
+    app.fail(&format!("{point} panic"));
+    poke(&mut app, point);
     let (status, log) = app.ends();
     assert!(status.code().is_some_and(|code| code != 0), "{point}: {status}\n{log}");
     assert!(log.contains("failpoint.rs"), "{log}");
+    if point == "journal" {
+        // Asked for by a target alone: nobody else would learn of it soon.
+        assert!(log.contains("`volume thread`"), "{log}");
+    }
 
+    let (generation, level) = (app.generation(), app.read("level"));
+    assert!(level.is_some() && level == app.read("again"), "{point}: what is visible is whole");
+    app.fail("source hang");
+    app.start().ready();
+    assert_eq!((app.generation(), app.read("level")), (generation, level), "{point}");
     app.fail("");
     app.put("level", "after");
-    app.start().shows("level", "after");
+    app.shows("level", "after");
+    app.shows("again", "after");
     app.answers("/freshz", 200);
     app.settles("main", "confirmed");
 }
 
 #[test]
-fn l05_each_task_that_dies_ends_the_process() {
+fn l06_a_panic_in_any_task_ends_the_process_and_the_next_one_goes_on() {
     each(TASKS, die);
-    die("admin", "admin");
+}
+
+#[test]
+fn l06_a_panic_at_any_step_of_a_change_ends_the_process_and_the_next_one_goes_on() {
+    each(PLACES, die);
+}
+
+#[test]
+fn l06_a_panic_of_the_admin_endpoint_ends_the_process() {
+    let (mut app, _endpoint) = whole("2s");
+    // It passes its failpoint once, when it starts.
+    app.fail("admin panic");
+    let (status, log) = app.start().ends();
+    assert_eq!(status.code(), Some(1), "{log}");
+    app.fail("");
+    app.start().settles("main", "confirmed");
+}
+
+#[test]
+fn l06_a_panic_while_a_volume_is_opened_is_tried_again_beside_what_is_visible() {
+    let (mut app, _endpoint) = whole("2s");
+    app.fail("adopt panic");
+    let (status, log) = app.start().ends();
+    assert_eq!(status.code(), Some(1), "nothing is visible: {log}");
+    app.fail("");
+    app.start().settles("main", "confirmed");
+    assert!(app.stop().success());
+
+    app.fail("adopt panic");
+    app.start().ready();
+    assert!(app.answers("/freshz", 503).contains("publish: "));
+    app.fail("");
+    app.put("level", "after");
+    app.shows("level", "after");
+    app.answers("/freshz", 200);
+    app.settles("main", "confirmed");
+}
+
+#[test]
+fn l06_inputs_whose_rendering_panics_twice_are_held_until_they_change() {
+    let (mut app, _endpoint) = whole("2s");
+    app.start().settles("main", "confirmed");
+    app.fail("render panic");
+    app.put("level", "deadly");
+    for _ in 0..2 {
+        let (status, log) = app.ends();
+        assert_eq!(status.code(), Some(1), "{log}");
+        app.start();
+    }
+    app.ready();
+    eventually(format_args!("the inputs are held; {}", app.tail()), || {
+        app.get("/freshz")?.body.contains("ended the process twice").then_some(())
+    });
+    app.answers("/livez", 200);
+    assert_eq!(app.read("level").as_deref(), Some("info"), "the last good generation stays");
+    app.fail("");
+    app.put("level", "after");
+    app.shows("level", "after");
+    app.answers("/freshz", 200);
+    app.settles("main", "confirmed");
 }
 
 #[test]

@@ -38,6 +38,7 @@ mod signals;
 mod simulation;
 mod spread;
 mod starts;
+mod supply;
 mod support;
 mod targets;
 mod tidy;

@@ -31,18 +31,19 @@ fn rows() -> Vec<String> {
         all("E", &mut (1..=22)),
         all("C", &mut (1..=18)),
         all("F", &mut (1..=13)),
-        all("R", &mut (1..=13).filter(|number| ![8, 12].contains(number))),
-        all("P", &mut [1, 2, 3, 4, 5, 12, 16].into_iter()),
+        all("R", &mut (1..=14).filter(|number| *number != 8)),
+        all("P", &mut (1..=17)),
         all("S", &mut (1..=15)),
-        all("H", &mut [3, 11].into_iter()),
-        all("L", &mut [1, 2, 5, 7, 8, 9, 11, 12, 13].into_iter()),
+        all("H", &mut (1..=13)),
+        all("X", &mut (1..=12)),
+        all("L", &mut (1..=13)),
     ]
     .concat()
 }
 
-const STARRED: [&str; 17] = [
+const STARRED: [&str; 20] = [
     "C01", "C05", "E01", "E03", "E05", "E06", "E09", "F01", "H03", "L05", "P01", "P02", "P03",
-    "P05", "R02", "S01", "S03",
+    "P05", "R02", "S01", "S03", "X01", "X02", "X03",
 ];
 
 /// The lines of the matrix, each as its cells.
@@ -55,7 +56,7 @@ fn lines() -> Vec<Vec<String>> {
 
 fn is_row(cell: &str) -> bool {
     cell.len() == 3
-        && cell.starts_with(['E', 'C', 'F', 'R', 'P', 'S', 'H', 'L'])
+        && cell.starts_with(['E', 'C', 'F', 'R', 'P', 'S', 'H', 'X', 'L'])
         && cell[1..].parse::<u8>().is_ok()
 }
 

@@ -160,3 +160,23 @@ fn a_check_by_a_server_says_no_or_is_passed_over_when_nobody_is_there() {
     app.shows("level", "warn");
     assert!(app.log().contains("check skipped"));
 }
+
+#[test]
+fn a_check_by_a_server_that_cannot_answer_now_is_asked_again() {
+    let checker = Endpoint::start(Manner::Status(200));
+    let mut app = with_target("http: { url: \"http://127.0.0.1:1/\" }");
+    let yaml = std::fs::read_to_string(app.config()).expect("a configuration");
+    app.configure(yaml + &format!("checks: [{{ http: {{ url: \"{}\" }} }}]\n", checker.url("/")));
+    app.start().ready();
+    for (number, status) in [429, 502, 503, 504].into_iter().enumerate() {
+        checker.turn(Manner::Status(status));
+        app.put("level", &number.to_string());
+        eventually(format_args!("{status} is told; {}", app.tail()), || {
+            let said = app.get("/freshz").filter(|answer| answer.status == 503)?.body;
+            said.contains(&format!("cannot answer now ({status} ")).then_some(())
+        });
+        checker.turn(Manner::Status(200));
+        app.shows("level", &number.to_string());
+        app.answers("/freshz", 200);
+    }
+}

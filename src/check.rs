@@ -8,8 +8,10 @@ use std::{path::Path, time::Duration};
 use tokio::time::Instant;
 
 use crate::{
+    chain::chain,
     command::{self, Ended, LeftBehind},
     config::shape,
+    failpoint,
     rendering::Rendering,
 };
 
@@ -50,6 +52,7 @@ pub async fn run(
     staged: &Path,
     rendering: &Rendering,
 ) -> Result<Vec<Skipped>, CheckError> {
+    failpoint::pass("check").await;
     let mut skipped = Vec::new();
     for check in checks {
         if let Some(words) = &check.exec {
@@ -99,7 +102,15 @@ async fn post(
         let request = body.clone().into_iter().fold(request, reqwest::RequestBuilder::body);
         match request.send().await {
             Ok(answer) if answer.status().is_success() => return Ok(None),
+            // As a target's: nobody has looked at the files yet.
+            Ok(answer) if matches!(answer.status().as_u16(), 408 | 425 | 429 | 502..=504) => {
+                return failed(format!("cannot answer now ({})", answer.status()), false);
+            }
             Ok(answer) => return failed(format!("said no ({})", answer.status()), true),
+            // Somebody is there, but not whom we trust: that is no reason to do without the answer.
+            Err(error) if providers::http::is_tls(&error) => {
+                return failed(format!("cannot be asked: {}", chain(&error.without_url())), false);
+            }
             Err(error) if error.is_connect() && Instant::now() + PAUSE < end => {
                 tokio::time::sleep(PAUSE).await;
             }

@@ -180,6 +180,7 @@ impl<W: World> Pipeline<W> {
     /// Lets what arrived into the view, or shows why not.
     fn take_arrivals(&mut self) {
         let now = Instant::now();
+        failpoint::pass_thread("guard");
         for (source, seen) in self.wires.inbox.take() {
             let judgement = self.flow.take(&source, seen, now);
             self.show_judgement(&source, &judgement);

@@ -25,6 +25,7 @@ use std::{
 };
 
 use tokio::sync::oneshot;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use crate::{
     config::shape::Layout,
@@ -126,6 +127,7 @@ pub struct Published {
 #[derive(Clone, Debug)]
 pub struct Volume {
     requests: mpsc::Sender<Work>,
+    ended: CancellationToken,
     asked_by: Option<Arc<Pulse>>,
 }
 
@@ -150,14 +152,21 @@ impl Volume {
         pulse: Pulse,
     ) -> Result<(Self, Opened), PublishError> {
         let (reply, answer) = oneshot::channel();
-        let path = options.path.clone();
-        let requests = thread::start(options, pulse, reply).map_err(|source| PublishError::Io {
+        let (path, ended) = (options.path.clone(), CancellationToken::new());
+        let started = thread::start(options, pulse, reply, ended.clone());
+        let requests = started.map_err(|source| PublishError::Io {
             action: "cannot start the thread for",
             path,
             source,
         })?;
         let opened = answer.await.map_err(|_| PublishError::Gone)??;
-        Ok((Self { requests, asked_by: None }, opened))
+        Ok((Self { requests, ended, asked_by: None }, opened))
+    }
+
+    /// Completes when the volume's thread has ended, which it does by itself only in a panic: then
+    /// nobody may learn of it who asks for nothing.
+    pub fn ended(&self) -> WaitForCancellationFutureOwned {
+        self.ended.clone().cancelled_owned()
     }
 
     /// A handle for the task with this heartbeat: while it waits here, it is the volume's thread

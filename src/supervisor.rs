@@ -110,6 +110,7 @@ impl Supervisor {
         let options = accepted.config.volume();
         self.listen(accepted.config.listen(), &options).await?;
         let Some((volume, opened)) = self.open_volume(options).await? else { return Ok(()) };
+        self.watch_over(&volume);
         let commands = self.commands.take().expect("the engine starts once");
         let (digest, shutdown) = (accepted.digest, self.shutdown.child_token());
         self.take_over(&accepted);
@@ -234,6 +235,19 @@ impl Supervisor {
                 return Ok(None);
             }
         }
+    }
+
+    /// A panic of the volume's thread ends the process, whoever it worked for.
+    fn watch_over(&mut self, volume: &Volume) {
+        let ended = volume.ended();
+        self.tasks.start("volume thread", |stop, pulse| async move {
+            // The thread has its own.
+            drop(pulse);
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = ended => {}
+            }
+        });
     }
 
     /// Takes edits over until the process is to stop or a task ends that should not.

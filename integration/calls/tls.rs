@@ -4,6 +4,7 @@ use std::fs;
 
 use super::{change, configure, ends, owes, with_targets};
 use crate::support::{
+    app::App,
     certificates::{Authority, Pair},
     endpoint::{Endpoint, Manner, Tls, certificates},
     patience::eventually,
@@ -69,6 +70,37 @@ fn h07_a_handshake_that_fails_ends_the_call_and_nothing_is_said() {
         (app.try_status()?["targets"]["well"]["outcome"] == "confirmed").then_some(())
     });
     assert_eq!(well.posts().len(), 1);
+}
+
+#[test]
+fn h07_a_check_whose_server_is_not_trusted_is_not_passed_over() {
+    let authority = Authority::new();
+    let stranger = Tls::new(&authority.issue("stranger", HERE));
+    let stranger = Endpoint::start_tls(stranger, Manner::Status(200));
+    let known = Endpoint::start(Manner::Status(200));
+    let mut app = App::new();
+    app.put("level", "info");
+    let checked_by = |endpoint: &Endpoint| {
+        format!(
+            "sources: {{ base: {{ files: {{ path: {}/base }} }} }}\n\
+             templates: [{{ inline: \"{{{{ base.level }}}}\", to: level }}]\nsettle: off\n\
+             checks: [{{ http: {{ url: \"{}\" }}, timeout: 1s }}]\n",
+            app.folder().display(),
+            endpoint.url("/check")
+        )
+    };
+    let (refused, accepted) = (checked_by(&stranger), checked_by(&known));
+    app.configure(refused);
+    app.start();
+    eventually(format_args!("the certificate is told; {}", app.tail()), || {
+        let said = app.get("/freshz").filter(|answer| answer.status == 503)?.body;
+        (said.contains("check: ") && said.contains("certificate")).then_some(())
+    });
+    app.answers("/readyz", 503);
+    assert!(app.read("level").is_none() && stranger.requests().is_empty());
+    app.configure(accepted);
+    app.shows("level", "info");
+    app.answers("/freshz", 200);
 }
 
 #[test]

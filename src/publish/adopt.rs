@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     config::shape::Layout,
+    failpoint,
     generation::{BootTime, Generation, Visible},
     journal::{Journal, Published},
     pulse::Pulse,
@@ -64,6 +65,7 @@ pub(super) fn glance(options: &VolumeOptions) -> Option<Generation> {
 
 /// Opens a volume: lock, adoption, repair, sweeping.
 pub(super) fn open(options: VolumeOptions, pulse: Pulse) -> Result<(Keeper, Opened), PublishError> {
+    failpoint::pass_thread("adopt");
     let root = Dir::root(&options.path)?;
     let private = private(&root)?;
     let lock = lock::take(&private, &root)?;

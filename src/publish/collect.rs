@@ -10,7 +10,7 @@ use super::{
     adopt, set, stage, state,
     thread::{Keeper, Kept},
 };
-use crate::generation::Generation;
+use crate::{failpoint, generation::Generation};
 
 /// However many are asked for, and however short the grace: never more than these.
 const MOST: usize = 10;
@@ -28,6 +28,7 @@ pub(super) enum Pressure {
 
 impl Keeper {
     pub(super) fn collect(&mut self, protect: BTreeSet<u64>) -> Vec<Generation> {
+        failpoint::pass_thread("collect");
         self.protect = Some(protect);
         self.sweep_kept(Pressure::None);
         self.sweep_strays();

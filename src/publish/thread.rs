@@ -9,6 +9,7 @@ use std::{
 
 use rustix::io::Errno;
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
 use super::{
     Inputs, Opened, PublishError, Published, Staged, VolumeOptions, adopt,
@@ -31,14 +32,17 @@ use crate::{
 /// One request.
 pub(super) type Work = Box<dyn FnOnce(&mut Keeper) + Send>;
 
-/// Opens the volume on a new thread, which then serves until every sender is dropped.
+/// Opens the volume on a new thread, which then serves until every sender is dropped. However it
+/// ends, `ended` tells.
 pub(super) fn start(
     options: VolumeOptions,
     pulse: Pulse,
     reply: oneshot::Sender<Result<Opened, PublishError>>,
+    ended: CancellationToken,
 ) -> std::io::Result<mpsc::Sender<Work>> {
     let (requests, asked) = mpsc::channel::<Work>();
     std::thread::Builder::new().name("volume".to_owned()).spawn(move || {
+        let _ended = ended.drop_guard();
         let (mut keeper, opened) = match adopt::open(options, pulse) {
             Ok(open) => open,
             Err(error) => return drop(reply.send(Err(error))),
@@ -105,6 +109,7 @@ impl Keeper {
         rendering: &Rendering,
         sources: BTreeMap<String, u64>,
     ) -> Result<Staged, PublishError> {
+        failpoint::pass_thread("stage");
         self.throw_away();
         self.keep_private()?;
         let generation = stage::describe(self.next, rendering, sources);
@@ -177,6 +182,7 @@ impl Keeper {
                 source: gone,
             });
         };
+        failpoint::pass_thread("flip");
         let flipped = match self.options.layout {
             Layout::Set => self.with_room(|keeper| set::flip(keeper, &folder, &staged.generation)),
             Layout::Files => files::replace(self, &folder, &staged.generation),
@@ -196,6 +202,7 @@ impl Keeper {
         rollback: bool,
         synced: Result<(), PublishError>,
     ) -> Published {
+        failpoint::pass_thread("flipped");
         let flipped = BootTime::now();
         let before = self.visible.as_ref().map(|shown| &shown.visible.generation);
         let changed = generation.changed_from(before);
@@ -265,6 +272,7 @@ impl Keeper {
     }
 
     pub(super) fn record(&mut self, entry: Entry) -> Result<Arc<Journal>, PublishError> {
+        failpoint::pass_thread("journal");
         Arc::make_mut(&mut self.journal).apply(entry);
         self.write_journal()?;
         Ok(Arc::clone(&self.journal))

@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     config::shape,
+    failpoint,
     generation::{BootTime, Visible},
     rendering::OutputPath,
 };
@@ -197,6 +198,7 @@ impl Tell for Teller {
     }
 
     async fn act(&mut self, generation: u64, changed: &[OutputPath]) -> Report {
+        failpoint::pass("tell").await;
         if let Some(http) = &self.target.http {
             http::call(&mut self.call, http, generation, changed).await
         } else if let Some(words) = &self.target.exec {

@@ -14,7 +14,7 @@ use super::{
     http::Web,
     process::workers,
 };
-use crate::config::shape::Verify;
+use crate::{config::shape::Verify, failpoint};
 
 const POLL: Duration = Duration::from_millis(200);
 const PAGE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -96,6 +96,7 @@ pub(super) async fn wait(
     before: &Evidence,
     pid: Option<i32>,
 ) -> Report {
+    failpoint::pass("verify").await;
     let end = Instant::now() + verify.timeout;
     let mut readable = false;
     let mut why = String::new();
