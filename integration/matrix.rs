@@ -95,7 +95,7 @@ fn functions() -> BTreeSet<String> {
 
 /// Whether a cell names a test, or a script that is one.
 fn is_test(name: &str) -> bool {
-    name.contains("::") || name.ends_with(".sh")
+    name.contains("::") || name.starts_with("integration/")
 }
 
 /// Whether there is a test of this path, or one whose name begins with what is before a `*`.

@@ -17,14 +17,14 @@ pub(super) fn hides() -> bool {
 
 /// The last mount at a place is the one that is seen there.
 fn is_hiding(mounts: &str) -> bool {
-    let options = mounts.lines().filter_map(|line| {
+    let of_proc = |line: &str| {
         let (mount, of_kind) = line.split_once(" - proc ")?;
         let place = mount.split_ascii_whitespace().nth(4)?;
-        (place == "/proc").then(|| of_kind.rsplit(' ').next().unwrap_or_default())
-    });
-    let how = options.last().unwrap_or_default().split(',');
-    let how = how.filter_map(|option| option.strip_prefix("hidepid=")).next();
-    how.is_some_and(|how| !matches!(how, "0" | "off"))
+        let options = of_kind.split_ascii_whitespace().next_back().unwrap_or_default();
+        let mut options = options.split(',').filter_map(|it| it.strip_prefix("hidepid="));
+        (place == "/proc").then(|| options.any(|how| !matches!(how, "0" | "off")))
+    };
+    mounts.lines().rev().find_map(of_proc).unwrap_or_default()
 }
 
 #[cfg(test)]
