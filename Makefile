@@ -74,7 +74,7 @@ deny: cargo-deny
 advisories: cargo-deny
 	$(DENY) --config .deny.toml --locked check advisories
 
-# What is in the program, as CycloneDX: `target/rehup.cdx.json`.
+# What is in the program on each system, as CycloneDX: `target/sbom`.
 sbom: cargo-cyclonedx
 	@integration/sbom.sh $(CYCLONEDX)
 

@@ -31,7 +31,8 @@ package() {
 repository() {
     git -C "$1" init -q --initial-branch=main
     git -C "$1" add .
-    git -C "$1" -c user.name=fault -c user.email=fault@example.invalid commit -q -m fault
+    git -C "$1" -c user.name=fault -c user.email=fault@example.invalid -c commit.gpgsign=false \
+        commit -q -m fault
 }
 
 # refuses CODE WHICH FAULT DEPENDENCY: a check that says so of one more dependency.
