@@ -46,6 +46,8 @@ impl Late {
         };
         line.extend([late, log_name, place]);
         let output = folder.path().join("output");
+        // Whoever started us may have ignored it, which a JVM would leave as it is.
+        line.splice(..0, ["env".to_owned(), "--default-signal=HUP".to_owned()]);
         let process = Process::start(&line[0], &line[1..], &output, |_| ());
         Self { process, log, _folder: folder }
     }
