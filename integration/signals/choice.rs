@@ -6,6 +6,7 @@ use crate::support::{
     patience::eventually,
     process::{Process, scratch},
     processes::Processes,
+    program::copy,
     target::{Counter, program},
 };
 
@@ -66,6 +67,7 @@ fn s10_a_zombie_is_nobody() {
     let mut app = signalling(&format!("process: {{ name: {name} }}"));
     app.start().ready();
     ends(&app, "main", "unknown");
+    eventually("it is told", || (dead.count() == 1).then_some(()));
     // Its parent, this test, does not ask how it ended.
     dead.signal(nix::sys::signal::Signal::SIGKILL);
     let stat = format!("/proc/{}/stat", dead.pid());
@@ -89,7 +91,7 @@ fn s10_we_ourselves_and_the_pause_process_and_the_kernel_are_never_chosen() {
     let processes = Processes::new();
     let folder = scratch();
     let pause = folder.path().join("pause");
-    std::fs::copy(program(), &pause).expect("a copy of the program");
+    copy(program(), &pause);
     let log = folder.path().join("signals");
     let words = [path(&pause), path(&log)];
     let mut pause = processes.start(&words, &folder.path().join("output"));

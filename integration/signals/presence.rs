@@ -79,10 +79,10 @@ fn s15_a_new_instance_is_recognised_and_has_to_be_ready_anew() {
 #[test]
 fn s01_a_young_process_is_not_signalled_before_its_time() {
     let counter = Counter::start();
-    let young = format!("signal: SIGHUP, min_uptime: 4s, {}", counter.process_yaml());
+    let young = format!("signal: SIGHUP, min_uptime: 8s, {}", counter.process_yaml());
     let mut app = with_targets(&[("main", young)]);
     app.start().ready();
-    owes(&app, "main", "not_up", "the process is younger than 4s");
+    owes(&app, "main", "not_up", "the process is younger than 8s");
     assert_eq!(counter.count(), 0);
     ends(&app, "main", "unknown");
     eventually("it is told", || (counter.count() == 1).then_some(()));

@@ -7,6 +7,7 @@ use crate::support::{
     owed::with_targets,
     patience::eventually,
     processes::{Inhabitant, Processes},
+    program::copy,
     target::{catches, count, program},
 };
 
@@ -36,7 +37,7 @@ impl Scene {
     fn new(process: &str) -> Self {
         let app = with_targets(&[("main", hup(process))]);
         for name in ["main", "stranger"] {
-            std::fs::copy(program(), app.folder().join(name)).expect("a copy of the program");
+            copy(program(), app.folder().join(name));
         }
         Self { app, processes: Processes::new(), started: 0 }
     }
@@ -68,12 +69,11 @@ impl Scene {
         (stranger.process.inside == main.process.inside).then_some(stranger)
     }
 
-    /// A new one has read the newest generation.
-    fn the_right_one_is_told(&mut self) -> Counting {
+    /// The right one is told of what comes after it; then nothing is owed, and nobody is there.
+    fn settles(&mut self) {
         after_the_flip();
         let main = self.starts("main");
-        ends(&self.app, "main", "confirmed");
-        self.is_told(main)
+        self.is_told(main).process.kill();
     }
 
     /// It is told of a newer generation.

@@ -16,6 +16,7 @@ use crate::support::{
     owed::configure,
     patience::{eventually, within},
     process::scratch,
+    program::copy,
     target::Counter,
 };
 
@@ -35,7 +36,7 @@ const RESTRICTED: [&str; 3] = ["--bounding-set=-all", "--inh-caps=-all", "--no-n
 /// Lets whoever Rehup runs as use its folder, and the program in there.
 pub fn open_to_all(app: &mut App) {
     let program = app.folder().join("rehup");
-    fs::copy(app::program(), &program).expect("a copy of the program");
+    copy(app::program(), &program);
     app.runs(&program);
     for path in [app.folder(), &app.volume(), &program] {
         fs::set_permissions(path, fs::Permissions::from_mode(0o777)).expect("open to all");
@@ -118,7 +119,7 @@ fn s06_a_capability_of_the_file_is_void_where_no_new_rights_are_allowed() {
     let folder = tempfile::tempdir_in("/var/tmp").expect("a folder");
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("open to all");
     let program = folder.path().join("rehup");
-    fs::copy(app::program(), &program).expect("a copy of the program");
+    copy(app::program(), &program);
     let status = Command::new("setcap").arg("cap_kill+ep").arg(&program).status();
     assert!(status.expect("setcap of libcap2-bin").success(), "the file has the capability");
     for void in [false, true] {

@@ -13,6 +13,7 @@ use super::{
     compiled,
     patience::eventually,
     process::{Process, scratch},
+    program::copy,
 };
 
 /// A running counter; its name in `/proc` is `counter`, unless another was asked for.
@@ -74,7 +75,7 @@ impl Counter {
     pub fn named(name: &str) -> Self {
         let place = scratch();
         let program = place.path().join(name);
-        fs::copy(self::program(), &program).expect("a copy of the program");
+        copy(self::program(), &program);
         // Once it runs it needs its file no more.
         Self::begin(&Start { program, ..Start::default() }).that_catches()
     }
@@ -97,7 +98,7 @@ impl Counter {
             start.program.clone()
         } else {
             // Where whoever it runs as can reach it.
-            fs::copy(&start.program, folder.path().join("counter")).expect("a copy");
+            copy(&start.program, folder.path().join("counter"));
             folder.path().join("counter")
         };
         let mut line: Vec<String> = start.words.iter().map(|word| (*word).to_owned()).collect();

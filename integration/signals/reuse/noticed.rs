@@ -58,6 +58,7 @@ fn s03_a_number_that_is_taken_while_readiness_is_asked_for_is_noticed_with_and_w
         let ready = format!("ready: {{ url: \"{}\" }}", door.endpoint.url("/"));
         let mut scene = Scene::new(&format!("process: {{ name: main }}, {ready}"));
         scene.begin(words);
+        scene.settles();
         let mut taken = 0;
         while taken < 4 {
             let main = scene.starts("main");
@@ -68,8 +69,7 @@ fn s03_a_number_that_is_taken_while_readiness_is_asked_for_is_noticed_with_and_w
             let stranger = scene.replaces(main);
             door.open.store(true, Ordering::SeqCst);
             owes_newest(&scene.app, "not_up");
-            let mut next = scene.the_right_one_is_told();
-            next.process.kill();
+            scene.settles();
             let Some(stranger) = stranger else { continue };
             assert_eq!(count(&stranger.log), 0, "a stranger was signalled; {}", scene.app.tail());
             taken += 1;
