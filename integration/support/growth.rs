@@ -2,6 +2,8 @@
 
 use std::{fmt, fs};
 
+use super::patience::eventually;
+
 /// Samples of one process, the first after it has warmed up.
 pub struct Growth {
     process: u32,
@@ -29,6 +31,10 @@ impl Growth {
 
     /// Takes another.
     pub fn sample(&mut self) {
+        self.samples.push(self.now());
+    }
+
+    fn now(&self) -> Use {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process));
         let status = status.expect("a running process");
         let number = |field: &str| {
@@ -37,20 +43,23 @@ impl Growth {
             number.unwrap_or_else(|| panic!("{field} in its status"))
         };
         let descriptors = fs::read_dir(format!("/proc/{}/fd", self.process));
-        self.samples.push(Use {
+        Use {
             descriptors: descriptors.expect("a running process").count(),
             threads: number("Threads:"),
             resident: number("VmRSS:"),
-        });
+        }
     }
 
-    /// Fails if the second half of the samples used more than the first: descriptors and threads
-    /// at all, memory beyond a twentieth and the allocator's slack.
+    /// Fails if the second half of the samples used more than the first: descriptors at all, memory
+    /// beyond a twentieth and the allocator's slack. Threads work beside each other now and then,
+    /// as chance has it, so what counts is that they become as few again.
     #[track_caller]
     pub fn is_flat(&self) {
         let (first, second) = self.halves();
         assert!(second.descriptors <= first.descriptors, "descriptors grow: {self}");
-        assert!(second.threads <= first.threads, "threads grow: {self}");
+        eventually(format_args!("no more threads than at first: {self}"), || {
+            (self.now().threads <= first.threads).then_some(())
+        });
         let bound = first.resident + first.resident / 20 + SLACK;
         assert!(second.resident <= bound, "memory grows: {self}");
     }
