@@ -50,6 +50,16 @@ impl Disk {
         assert!(output.status.success(), "{words:?}: {said}");
     }
 
+    /// Another test's child may hold what was open here until it runs its own program.
+    #[track_caller]
+    fn unmounts(&self, name: &str) {
+        let place = self.path(name);
+        eventually(format_args!("{} is let go", place.display()), || {
+            let output = self.namespace.command(&["umount", &text(&place)]).output();
+            output.expect("util-linux").status.success().then_some(())
+        });
+    }
+
     fn place(&self) -> Place {
         let inside = self.path("disk");
         Place::mounted(inside.clone(), self.namespace.path(&inside), self.namespace.entry())
@@ -61,7 +71,7 @@ impl Disk {
         fs::copy(image, &cut).expect("a copy of the disk");
         self.runs(&["mount", "-o", "loop", &text(&cut), &text(&self.path("cut"))]);
         check(&self.namespace.path(&self.path("cut")));
-        self.runs(&["umount", &text(&self.path("cut"))]);
+        self.unmounts("cut");
     }
 }
 
@@ -140,7 +150,7 @@ fn starts_after(layout: Layout, options: &str, cuts: usize) {
         let (image, cut) = (disk.path("image"), disk.path("image-cut"));
         fs::copy(image, &cut).expect("a copy of the disk");
         scene.app.kill();
-        disk.runs(&["umount", &text(&disk.path("disk"))]);
+        disk.unmounts("disk");
         disk.runs(&["mount", "-o", options, &text(&cut), &text(&disk.path("disk"))]);
         scene.restarts_after_a_cut();
     }
