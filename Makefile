@@ -93,8 +93,9 @@ CYCLONEDX := $(or $(shell command -v cargo-cyclonedx),target/tools/bin/cargo-cyc
 needs-build:
 	@integration/setup.sh build
 
-# $(call tool,PROGRAM,VERSION)
-tool = CARGO_TARGET_DIR=target/tools/build cargo install $(1) --version $(2) --locked \
+# $(call tool,PROGRAM,VERSION): built quickly, because it runs for a moment.
+tool = CARGO_TARGET_DIR=target/tools/build CARGO_PROFILE_RELEASE_LTO=off \
+	CARGO_PROFILE_RELEASE_OPT_LEVEL=0 cargo install $(1) --version $(2) --locked \
 	--root target/tools && rm -rf target/tools/build
 
 cargo-deny:
