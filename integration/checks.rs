@@ -86,7 +86,7 @@ fn r12_a_check_that_multiplies_without_end_is_ended_whole() {
     let limited = Limited::new(&[("pids", "pids.max", "120")]);
     let (mut app, script) = checked("exit 0");
     app.start_through(&limited.entry()).shows("level", "info");
-    fs::write(&script, "bomb() { bomb \"$0\" | bomb \"$0\" & }\nbomb\nexec sleep 1000\n")
+    fs::write(&script, "bomb() { bomb \"$0\" | bomb \"$0\" & }\n{ bomb; } &\nexec sleep 1000\n")
         .expect("a script");
     app.put("level", "bomb");
     refused_until_mended(&app, &script, "gave no answer");

@@ -1,6 +1,6 @@
 //! One run: a due view is rendered, staged, checked and made visible, or left where it is.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -17,6 +17,9 @@ use crate::{
     template::TemplateError,
     world::{Publisher, World},
 };
+
+/// What this machine was short of is asked for again after this: nobody else is troubled by that.
+const SHORT_AGAIN: Duration = Duration::from_secs(1);
 
 impl<W: World> Pipeline<W> {
     /// Renders a view and takes the result as far as it may go.
@@ -35,7 +38,7 @@ impl<W: World> Pipeline<W> {
             Ok(rendering) => rendering,
             Err(errors) => {
                 if errors.iter().any(|error| error.passing) {
-                    self.flow.retry(Instant::now() + self.backoff.next(None));
+                    self.flow.retry(Instant::now() + SHORT_AGAIN);
                 }
                 return self.show_render_errors(&errors);
             }
