@@ -64,7 +64,8 @@ fn killed(point: &Point) {
     });
     // What was rolled back before the kill is known before the source has answered.
     eventually(format_args!("{point}: it says why; {}", scene.app.tail()), || {
-        scene.app.get("/freshz")?.body.contains("quarantined: the newest").then_some(())
+        let told = scene.app.get("/freshz").filter(|answer| answer.status == 503)?.body;
+        told.contains("quarantined: the newest").then_some(())
     });
     let last = scene.left.posts().pop().expect("it was told");
     let visible = scene.app.generation().to_string();
