@@ -62,6 +62,7 @@ fn a_restart_with_nothing_new_reloads_nothing() {
     app.configure(configuration(&app, &counted(&counter)));
     app.put("level", "info");
     app.start().ready().settles("main", "unknown");
+    eventually("it was told", || (counter.count() == 1).then_some(()));
     assert!(app.stop().success());
     app.start().answers("/freshz", 200);
     assert_eq!((app.generation(), counter.count()), (1, 1));
@@ -87,6 +88,8 @@ fn a_kill_before_the_signal_leaves_exactly_one_to_send() {
     assert_eq!(counter.count(), 0, "not ready, so nothing was sent");
     door.turn(Manner::Status(200));
     app.start().settles("main", "unknown");
+    // It is settled when the kernel has taken the signal, a moment before the handler ran.
+    eventually("the signal is counted", || (counter.count() > 0).then_some(()));
     assert_eq!((app.generation(), counter.count()), (1, 1));
 }
 
@@ -105,6 +108,7 @@ fn a_kill_between_sending_and_recording_sends_once_or_twice_and_the_newest_conte
     app.start().shows("level", "debug");
     app.settles("main", "unknown");
     // One for the change, and one or two for the generation before it.
+    eventually("both are counted", || (counter.count() > 1).then_some(()));
     assert!((2..=3).contains(&counter.count()), "{} signals", counter.count());
 }
 

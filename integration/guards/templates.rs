@@ -52,6 +52,7 @@ fn r01_a_missing_key_is_named_and_nothing_of_the_new_view_is_published() {
     app.put("port", "80");
     app.start().shows("deep/port", "first line\n80");
     app.settles("main", "unknown");
+    eventually("the first generation is told", || (counter.count() == 1).then_some(()));
 
     // An undefined variable: also the template that could be rendered stays as it was.
     remove(&app, "port");

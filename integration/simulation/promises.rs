@@ -13,7 +13,7 @@ use super::{
     disk::{Disk, Files, Whole},
     ledger::Ledger,
     setup::Setup,
-    store::{Content, Known, Store, text},
+    store::{Answer, Content, Known, Store, text},
 };
 
 /// The least time before a second read may confirm a loss.
@@ -161,9 +161,18 @@ impl Promises {
             let lost = old.keys().filter(|key| !content.contains_key(*key)).count();
             let great = old.len() >= COUNTS_FROM && lost * 100 > old.len() * usize::from(share);
             let (old, new) = (text(old), text(&content));
-            let answers: Vec<_> = state.answers.iter().collect();
-            let direct = answers.windows(2).rev().find(|pair| pair[1].1 == new);
-            let since = direct.filter(|pair| pair[0].1 == old).map(|pair| pair[1].0);
+            let rows: Vec<_> = state.answers.iter().collect();
+            let at = |row: &Answer| row.text == new;
+            let newest = rows.windows(2).rposition(|pair| pair[0].text != new && at(pair[1]));
+            // Read twice before, and nothing since then brought a key back that was not in doubt.
+            let brings_back = |row: &&Answer| !row.doubtful && row.text != new;
+            let believed_before = |until: usize| {
+                let twice = |row: &&Answer| at(row) && row.last - row.first >= SECOND_READ;
+                let earlier = rows[..=until].iter().rposition(twice);
+                earlier.is_some_and(|twice| !rows[twice..=until].iter().any(brings_back))
+            };
+            let direct = newest.filter(|at| rows[*at].text == old && !believed_before(*at));
+            let since = direct.map(|at| rows[at + 1].first);
             if let Some(since) = since.filter(|_| great && was_followed) {
                 self.ledger.promise("I6", now - since >= SECOND_READ, || {
                     format!("{number} lost {lost} keys of {name} after {:?}", now - since)

@@ -46,6 +46,18 @@ pub struct Known {
     pub until: Option<Instant>,
 }
 
+/// The same answer, once or several times in a row.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub text: String,
+    /// When it was first given in this row.
+    pub first: Instant,
+    /// When it was last given in this row.
+    pub last: Instant,
+    /// The server said that it may not be the truth.
+    pub doubtful: bool,
+}
+
 /// Everything about one store.
 pub struct State {
     pub chance: Chance,
@@ -58,8 +70,8 @@ pub struct State {
     pub lost_history: bool,
     /// Every state by its text.
     pub known: BTreeMap<String, Known>,
-    /// The newest answers, each when it was first given in a row.
-    pub answers: VecDeque<(Instant, String)>,
+    /// The newest answers.
+    pub answers: VecDeque<Answer>,
     /// When a watch last vouched for what is not so.
     pub lied: Option<Instant>,
     pub opens: VecDeque<Instant>,
@@ -110,7 +122,7 @@ impl Store {
 
     /// The texts of its newest answers.
     pub fn answered(&self) -> Vec<String> {
-        self.state().answers.iter().map(|(_, text)| text.clone()).collect()
+        self.state().answers.iter().map(|answer| answer.text.clone()).collect()
     }
 
     /// Some keys change in one transaction.
@@ -253,8 +265,13 @@ impl State {
         };
         let now = Instant::now();
         let name = text(&content);
-        if self.answers.back().is_none_or(|(_, last)| *last != name) {
-            self.answers.push_back((now, name.clone()));
+        let doubtful = !doubts.is_empty();
+        match self.answers.back_mut() {
+            Some(answer) if answer.text == name && answer.doubtful == doubtful => answer.last = now,
+            _ => {
+                let (first, last) = (now, now);
+                self.answers.push_back(Answer { text: name.clone(), first, last, doubtful });
+            }
         }
         if self.answers.len() > 32 {
             self.answers.pop_front();
