@@ -5,6 +5,7 @@
 #
 # box.sh up                  builds what is missing (once, minutes), starts, waits until the node is ready
 # box.sh down                ends the box and removes its state; what was built stays
+# box.sh runs                whether it runs
 # box.sh missing             what this machine lacks for a box, one word a line
 # box.sh kubectl ARGUMENT…   kubectl, as the cluster's admin
 # box.sh load ARCHIVE…       takes images in (docker or OCI archives)
@@ -180,7 +181,7 @@ inside() {
     while :; do sleep 1000; done
 }
 
-running() {
+runs() {
     [ -f "$state/init.pid" ] && grep -qzF -- "$me" "/proc/$(cat "$state/init.pid")/cmdline" 2>/dev/null
 }
 
@@ -205,7 +206,7 @@ first_process() {
 
 up() {
     build
-    running && return
+    ! runs || return 0
     configure
     setsid unshare --pid --fork --kill-child --mount --mount-proc --net "$me" inside \
         >"$state/log/box.log" 2>&1 </dev/null &
@@ -224,7 +225,7 @@ up() {
 }
 
 down() {
-    running || return 0
+    runs || return 0
     local first
     first=$(cat "$state/init.pid")
     kill -KILL "$first"
@@ -235,7 +236,7 @@ down() {
 }
 
 case ${1:-} in
-    up | down | missing | inside) "$1" ;;
+    up | down | runs | missing | inside) "$1" ;;
     kubectl | load | enter) "$@" ;;
     *) sed -n '2,/^set/{s/^# \{0,1\}//p}' "$me" && exit 2 ;;
 esac
