@@ -43,7 +43,7 @@ fn a_store_that_is_gone_for_minutes_takes_nothing_with_it() {
         configuration.replace("files: { path: /etc/settings }", &etcd_source).into();
     space.apply(&manifest);
     let pod = space.pod("app=web");
-    pod.ready().serves("Hello").settles("nginx", 1, "confirmed");
+    pod.in_service("web").serves("Hello").settles("nginx", 1, "confirmed");
 
     etcd.run("etcd", &["sh", "-c", "kill -STOP $(pidof etcd)"]);
     let begun = Instant::now();

@@ -37,6 +37,19 @@ impl<'a> Pod<'a> {
         self
     }
 
+    /// Waits until it is, and a Service knows it: for a second of looks at both, because the Service
+    /// learns of each change a moment later.
+    #[track_caller]
+    pub fn in_service(&self, service: &str) -> &Self {
+        let mut looks = 0;
+        self.eventually("the pod is ready in its Service", || {
+            let both = self.is_ready() && self.space.endpoints(service).contains(&self.name);
+            looks = if both { looks + 1 } else { 0 };
+            (looks == 10).then_some(())
+        });
+        self
+    }
+
     /// Waits for anything, and tells the whole story if it does not come.
     #[track_caller]
     pub fn eventually<T>(&self, expected: &str, probe: impl FnMut() -> Option<T>) -> T {
