@@ -13,6 +13,7 @@ mod confined;
 mod consul;
 mod crash;
 mod delivery;
+mod deploy;
 mod e2e;
 mod endings;
 mod etcd;
