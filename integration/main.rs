@@ -15,6 +15,7 @@ mod consul;
 mod crash;
 mod delivery;
 mod e2e;
+mod deploy;
 mod endings;
 mod etcd;
 mod files;
