@@ -12,7 +12,8 @@ use crate::support::process::scratch;
 
 /// The overlay that ships.
 pub fn overlay() -> String {
-    run("kustomize", [std::ffi::OsStr::new("build"), at("deploy/kustomize/example").as_os_str()]).good()
+    run("kustomize", [std::ffi::OsStr::new("build"), at("deploy/kustomize/example").as_os_str()])
+        .good()
 }
 
 /// A kustomization beside the component, with these files.
@@ -35,7 +36,8 @@ fn build(files: &[(&str, &str)]) -> Rendering {
 fn the_overlay_has_the_sidecar_of_the_plain_manifest() {
     let (overlay, plain) = (Rendering::parse(&overlay()), Rendering::plain());
     assert_eq!(overlay.sidecar(), plain.sidecar());
-    let resources = |it: &Rendering| named(&it.pod()["initContainers"], "rehup")["resources"].clone();
+    let resources =
+        |it: &Rendering| named(&it.pod()["initContainers"], "rehup")["resources"].clone();
     assert_eq!(resources(&overlay), resources(&plain));
     assert_eq!(overlay.pod()["shareProcessNamespace"], true);
     let nginx = named(&overlay.pod()["containers"], "nginx");
@@ -43,9 +45,9 @@ fn the_overlay_has_the_sidecar_of_the_plain_manifest() {
 }
 
 #[test]
-fn the_configuration_of_the_overlay_is_accepted() {
+fn the_overlay_has_no_right_too_many_and_a_configuration_that_is_accepted() {
     let overlay = Rendering::parse(&overlay());
-    assert_eq!(overlay.mistakes(), None, "{:#?}", overlay.files());
+    assert_eq!(overlay.breaches(), Vec::<String>::new(), "{:#?}", overlay.files());
     assert!(overlay.files()["nginx.conf.j2"].as_str().is_some_and(|it| it.contains("{{ ")));
 }
 
@@ -118,8 +120,11 @@ fn any_deployment_gets_the_sidecar_and_keeps_what_it_has() {
         assert_eq!(group, (deployment["metadata"]["name"] == "full").then(|| json!(2000)));
         assert_eq!(found, plain);
     }
-    for (old, name) in [(before.of_kind("Deployment")[0], "full"), (before.of_kind("Deployment")[1], "bare")] {
-        let new = after.iter().find(|it| it["metadata"]["name"] == name).expect("it is still there");
+    for (old, name) in
+        [(before.of_kind("Deployment")[0], "full"), (before.of_kind("Deployment")[1], "bare")]
+    {
+        let new =
+            after.iter().find(|it| it["metadata"]["name"] == name).expect("it is still there");
         assert_eq!(pod(new)["containers"], pod(old)["containers"], "{name}");
         for list in ["initContainers", "volumes"] {
             for item in pod(old)[list].as_array().into_iter().flatten() {
@@ -127,7 +132,11 @@ fn any_deployment_gets_the_sidecar_and_keeps_what_it_has() {
                 assert_eq!(kept, item, "{name}: {list}");
             }
         }
-        assert_eq!(pod(new)["initContainers"][0]["name"], "rehup", "{name}: what runs later may read");
+        assert_eq!(
+            pod(new)["initContainers"][0]["name"],
+            "rehup",
+            "{name}: what runs later may read"
+        );
     }
     assert_eq!(rendering.of_kind("Service"), before.of_kind("Service"));
 }

@@ -1,14 +1,9 @@
-//! The objects that a chart or an overlay is rendered to: what they must have in common with the
-//! plain manifest, and the configuration in them.
-
-use std::{collections::BTreeMap, fs, process::Command};
+//! The objects that a chart or an overlay is rendered to, and what they must have in common with the
+//! plain manifest.
 
 use serde_json::{Map, Value, json};
 
-use crate::support::{app, cluster::Manifest, process::scratch};
-
-/// What a variable holds here that the cluster fills in.
-const FILLED_IN: &str = "192.0.2.1";
+use crate::{deploy::judged, support::cluster::Manifest};
 
 /// What must be the same wherever Rehup is: all that concerns neither the program beside it nor the
 /// load. Of the lists only the items that every sidecar has.
@@ -68,43 +63,9 @@ impl Rendering {
         map.and_then(|it| it["data"].as_object()).unwrap_or_else(|| panic!("a ConfigMap {name}"))
     }
 
-    /// What `rehup check` says against the configuration, with the variables and mounts of the
-    /// container and a credential wherever the configuration looks for one.
-    #[track_caller]
-    pub fn mistakes(&self) -> Option<String> {
-        let folder = scratch();
-        let below = |path: &str| folder.path().join(path.trim_start_matches('/'));
-        let rehup = named(&self.pod()["initContainers"], "rehup");
-        let mut variables = BTreeMap::new();
-        for variable in rehup["env"].as_array().expect("variables") {
-            let value = variable["value"].as_str().unwrap_or(FILLED_IN);
-            variables.insert(variable["name"].as_str().expect("a name"), value.to_owned());
-        }
-        for (name, text) in self.files() {
-            let mut text = text.as_str().expect("text").to_owned();
-            for mount in rehup["volumeMounts"].as_array().expect("mounts") {
-                let path = mount["mountPath"].as_str().expect("a path");
-                fs::create_dir_all(below(path)).expect("a folder");
-                let inside = format!("{path}/");
-                if named(&self.pod()["volumes"], mount["name"].as_str().expect("a name"))["secret"]
-                    .is_object()
-                {
-                    let words = text.split(|c: char| c.is_whitespace() || "\"',}".contains(c));
-                    for word in words.filter(|word| word.starts_with(&inside)) {
-                        fs::write(below(word), "a credential").expect("a file");
-                    }
-                }
-                text = text.replace(&inside, &format!("{}/", below(path).display()));
-            }
-            fs::write(below("/etc/rehup").join(name), text).expect("a file");
-        }
-        let config = below(&variables["REHUP_CONFIG"]).display().to_string();
-        variables.insert("REHUP_CONFIG", config);
-        let mut command = Command::new(app::program());
-        let output = command.arg("check").env_clear().envs(variables).output();
-        let output = output.expect("the built binary");
-        let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-        (!output.status.success()).then(|| text.into_owned())
+    /// What is wrong with it, as with any manifest: rights, the sidecar, its configuration.
+    pub fn breaches(&self) -> Vec<String> {
+        judged::breaches(&self.0)
     }
 }
 
@@ -125,7 +86,8 @@ pub fn named<'a>(list: &'a Value, name: &str) -> &'a Value {
 pub fn sidecar(deployment: &Value) -> Value {
     let pod = pod(deployment);
     let rehup = named(&pod["initContainers"], "rehup");
-    let mut same: Map<_, _> = SAME.iter().map(|it| ((*it).to_owned(), rehup[*it].clone())).collect();
+    let mut same: Map<_, _> =
+        SAME.iter().map(|it| ((*it).to_owned(), rehup[*it].clone())).collect();
     for variable in ["REHUP_CONFIG", "REHUP_OUTPUT", "REHUP_LISTEN"] {
         same.insert(variable.to_owned(), named(&rehup["env"], variable)["value"].clone());
     }

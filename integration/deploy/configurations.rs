@@ -87,7 +87,7 @@ fn environment(container: &Container) -> BTreeMap<String, String> {
 }
 
 /// What is wrong with a container's configuration; also the name of the ConfigMap that holds it.
-fn check(pod: &Pod, container: &Container, documents: &[Value]) -> (String, Option<String>) {
+pub fn check(pod: &Pod, container: &Container, documents: &[Value]) -> (String, Option<String>) {
     let (root, maps) = (Root::new(), config_maps(documents));
     let array = |value: &Value| value.as_array().cloned().unwrap_or_default();
     let (mut mounts, mut secrets, mut configured) = (Vec::new(), Vec::new(), String::new());
@@ -97,7 +97,9 @@ fn check(pod: &Pod, container: &Container, documents: &[Value]) -> (String, Opti
         let volume = volumes.into_iter().find(|volume| volume["name"] == mount["name"]);
         let volume = volume.unwrap_or_else(|| panic!("{}: no volume {}", pod.name, mount["name"]));
         let name = volume["configMap"]["name"].as_str().unwrap_or_default();
-        for (key, text) in maps.get(name).into_iter().flat_map(|map| map["data"].as_object()).flatten() {
+        for (key, text) in
+            maps.get(name).into_iter().flat_map(|map| map["data"].as_object()).flatten()
+        {
             root.write(&format!("{path}/{key}"), text.as_str().expect("text"));
             if key == FILE {
                 name.clone_into(&mut configured);
@@ -159,9 +161,11 @@ fn every_configuration_that_is_a_file_is_accepted() {
             root.write(&format!("/etc/rehup/{}", &beside[folder.len()..]), &files::text(beside));
         }
         let text = files::text(name);
-        let text = root.translated(&text, &["/etc/rehup".into(), "/run/secrets".into()], &[
-            "/run/secrets".into(),
-        ]);
+        let text = root.translated(
+            &text,
+            &["/etc/rehup".into(), "/run/secrets".into()],
+            &["/run/secrets".into()],
+        );
         root.write("/etc/rehup/rehup.yaml", &text);
         let mut environment = BTreeMap::from([("REHUP_OUTPUT".to_owned(), "/shared".to_owned())]);
         for variable in text.split("${").skip(1).filter_map(|rest| rest.split('}').next()) {

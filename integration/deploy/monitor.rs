@@ -12,7 +12,8 @@ const SCHEMA: &str = "example/prometheus-operator-crd/monitoring.coreos.com_podm
 
 /// The structural schema of `monitoring.coreos.com/v1`.
 fn schema() -> Value {
-    let pins = Path::new(env!("CARGO_MANIFEST_DIR")).join("integration/servers/prometheus-operator");
+    let pins =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("integration/servers/prometheus-operator");
     let mut go = Command::new("go");
     go.args(["mod", "download", "-json", MODULE]).current_dir(pins);
     let output = go.output().expect("go");
@@ -99,7 +100,11 @@ fn the_podmonitor_is_as_the_operators_schema_says() {
         let (parent, key) = at.rsplit_once('/').expect("a pointer");
         let parent = monitor.pointer_mut(parent).and_then(Value::as_object_mut).expect("an object");
         let with = with.take();
-        if with.is_null() { drop(parent.remove(key)) } else { drop(parent.insert(key.into(), with)) }
+        if with.is_null() {
+            drop(parent.remove(key))
+        } else {
+            drop(parent.insert(key.into(), with))
+        }
         let found = misfits(&monitor, &schema, "");
         assert!(found.iter().any(|it| it.contains(*expected)), "{at}: {found:?}");
     }
