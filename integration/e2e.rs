@@ -21,11 +21,17 @@
 //! [`Space`]: crate::support::cluster::Space
 
 mod admission;
+mod classic;
 mod config;
 mod deaths;
 mod end;
+mod endpoint;
 mod full;
+mod job;
 mod memory;
+mod once;
 mod order;
 mod rollout;
+mod several;
 mod signals;
+mod stores;

@@ -11,7 +11,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 box=integration/e2e/cluster/box.sh
-apps=(nginx busybox etcd consul)
+apps=(nginx busybox prometheus etcd consul)
 mapfile -t archives < <(printf 'target/e2e/%s.tar\n' "${apps[@]}")
 
 integration/setup.sh e2e

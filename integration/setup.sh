@@ -127,7 +127,7 @@ case ${1:-} in
     demo) optional=(nginx) ;;
     image) fatal+=(musl-gcc buildah certificates) optional=() ;;
     box) fatal=(cc openssl containerd runc nsenter ip iptables pgrep cni) optional=() ;;
-    e2e) fatal+=(setpriv nginx busybox) optional=() ;;
+    e2e) fatal+=(setpriv openssl nginx busybox prometheus) optional=() ;;
     missing)
         shift
         missing "$@"

@@ -32,15 +32,19 @@ pub fn rights(pod: &Pod) -> Vec<String> {
         say("a token of the API server, which nobody asks anything");
     }
     for container in &pod.containers {
-        // What only adds to somebody's container grants it nothing.
-        if pod.is_patch && container.spec["image"].is_null() {
-            breaches.extend(granted(&container.spec).map(|it| of(pod, container, it)));
-        } else {
-            let of_container = container_rights(pod, container);
-            breaches.extend(of_container.into_iter().map(|it| of(pod, container, it)));
-        }
+        let found = container_rights(pod, container);
+        breaches.extend(found.into_iter().map(|it| of(pod, container, it)));
     }
     breaches
+}
+
+/// The rights that a part of a pod grants; what it lacks, another part may bring.
+pub fn grants(pod: &Pod) -> Vec<String> {
+    let each = pod
+        .containers
+        .iter()
+        .flat_map(|container| granted(&container.spec).map(move |what| of(pod, container, what)));
+    each.collect()
 }
 
 fn of(pod: &Pod, container: &Container, what: &str) -> String {

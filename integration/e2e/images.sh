@@ -3,7 +3,7 @@
 # libraries that they need, and the stores' servers. Each becomes target/e2e/NAME.tar with the name
 # localhost/e2e-NAME:1; those that are there stay.
 #
-# images.sh NAME…   of nginx, busybox, etcd, consul
+# images.sh NAME…   of nginx, busybox, prometheus, etcd, consul
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 out=target/e2e
@@ -42,6 +42,13 @@ nginx() {
 busybox() {
     tools
     archive busybox '{"Env": ["PATH=/bin"], "Cmd": ["sh"]}'
+}
+
+# As the official image: the program at its place, with tools as there, and its user.
+prometheus() {
+    tools
+    copy "$(type -P prometheus)" bin/prometheus
+    archive prometheus '{"Env": ["PATH=/bin"], "User": "65534:65534", "Entrypoint": ["/bin/prometheus"]}'
 }
 
 etcd() {

@@ -8,9 +8,8 @@ fn completes(space: &Space, pod: &Pod<'_>) {
     pod.eventually("the Job is complete", || {
         let job = space.get("batch/v1", "jobs/batch")?;
         let conditions = job["status"]["conditions"].as_array()?.clone();
-        let is = |kind: &str| {
-            conditions.iter().any(|it| it["type"] == kind && it["status"] == "True")
-        };
+        let is =
+            |kind: &str| conditions.iter().any(|it| it["type"] == kind && it["status"] == "True");
         assert!(!is("Failed"), "{job}");
         is("Complete").then_some(())
     });
@@ -39,7 +38,8 @@ fn the_work_of_a_job_sees_an_edit() {
     let mut manifest = Manifest::shipped("job.yaml");
     let pod = &mut manifest.object("Job", "batch")["spec"]["template"]["spec"];
     // As shipped, but with work that goes on until it has seen one.
-    let work = "until [ \"$level\" = harder ]; do . /shared/batch.env; echo $level; sleep 0.2; done";
+    let work =
+        "until [ \"$level\" = harder ]; do . /shared/batch.env; echo $level; sleep 0.2; done";
     pod["containers"][0]["command"] = json!(["sh", "-ec", work]);
     let space = Space::new();
     space.apply(&manifest);

@@ -2,6 +2,7 @@
 //! default. Each runs on the pod's own node, in a namespace that may use the node's network; what
 //! ships is applied first, and waits for its Secret.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
 use crate::support::cluster::{Manifest, Pod, Space};
@@ -30,9 +31,10 @@ fn waits_for_its_secret(space: &Space, pod: &Pod<'_>, secret: &str) {
 
 /// Makes or changes a Secret.
 fn keep(space: &Space, name: &str, files: &[(&str, String)]) {
-    let data: Value = files.iter().map(|(key, text)| ((*key).to_owned(), json!(text))).collect();
+    let encoded = |text: &String| json!(STANDARD.encode(text));
+    let data: Value = files.iter().map(|(key, text)| ((*key).to_owned(), encoded(text))).collect();
     let secret = json!({
-        "apiVersion": "v1", "kind": "Secret", "metadata": { "name": name }, "stringData": data,
+        "apiVersion": "v1", "kind": "Secret", "metadata": { "name": name }, "data": data,
     });
     space.apply(&Manifest { objects: vec![secret] });
 }

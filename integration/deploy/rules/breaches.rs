@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{rights, sidecar};
+use super::{grants, rights, sidecar};
 use crate::deploy::{
     files,
     pods::{self, Pod},
@@ -113,6 +113,15 @@ fn root_is_found_wherever_it_is_said() {
     assert!(allowed.iter().any(|it| it.contains("may run as root")), "{allowed:?}");
     let silent = root("/securityContext", None);
     assert_eq!(silent.len(), 8, "user, group, filter and root of both: {silent:?}");
+}
+
+#[test]
+fn a_right_that_a_part_grants_is_found() {
+    let part =
+        json!({ "containers": [{ "name": "a", "securityContext": { "privileged": true } }] });
+    assert_eq!(grants(&pod(&part)), ["x/a: is privileged"]);
+    let harmless = json!({ "containers": [{ "name": "a", "volumeMounts": [] }] });
+    assert_eq!(grants(&pod(&harmless)), Vec::<String>::new());
 }
 
 #[test]

@@ -39,9 +39,9 @@ fn start(space: &Space, node: &str, address: &str) {
 /// A `PUT` as the operator, as soon as Consul takes it.
 fn put(space: &Space, path: &str, body: &str) {
     let path = format!("{path}?token={MANAGEMENT}");
-    space.pod_named("store").eventually(&format!("Consul takes {path}"), || {
-        asked(space, "replace", PORT, &path, body)
-    });
+    space
+        .pod_named("store")
+        .eventually(&format!("Consul takes {path}"), || asked(space, "replace", PORT, &path, body));
 }
 
 #[test]

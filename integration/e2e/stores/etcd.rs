@@ -52,9 +52,9 @@ fn start(space: &Space, node: &str, address: &str, port: u16, authority: &Author
 fn put(space: &Space, port: u16, value: &str) {
     let (key, value) = (STANDARD.encode("/web/greeting"), STANDARD.encode(value));
     let body = json!({ "key": key, "value": value }).to_string();
-    space.pod_named("store").eventually("etcd takes a key", || {
-        asked(space, "create", port + 1, "/v3/kv/put", &body)
-    });
+    space
+        .pod_named("store")
+        .eventually("etcd takes a key", || asked(space, "create", port + 1, "/v3/kv/put", &body));
 }
 
 #[test]
