@@ -2,8 +2,8 @@
 //! is held against the plain manifest, against the rules for every pod, and against the schemas of
 //! Kubernetes.
 
-mod helm;
-mod kustomize;
+pub mod helm;
+pub mod kustomize;
 mod programs;
 mod rendering;
 mod schemas;

@@ -1,7 +1,7 @@
 //! Every manifest and every rendering against the schemas of Kubernetes, where a field that they do
 //! not know is a mistake.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{collections::BTreeSet, fs, path::PathBuf};
 
 use super::{
     helm::{Charts, SETS},
@@ -16,29 +16,31 @@ use crate::support::{
 /// The newest that is tested in pods, and the oldest with native sidecars.
 const VERSIONS: [&str; 2] = ["1.34", "1.29"];
 
-/// What is for clusters without native sidecars, and the newest of those.
-const OLDER: [(&str, &str); 2] = [("classic-sidecar.yaml", "1.28"), ("init-once.yaml", "1.28")];
+/// The newest without them, and what is for such clusters.
+const BEFORE: &str = "1.28";
+const OLDER: [&str; 2] = ["classic-sidecar.yaml", "init-once.yaml"];
 
 /// Kinds that a cluster does not bring: no schema of Kubernetes knows them.
 const FOREIGN: [&str; 1] = ["podmonitor"];
 
-/// What is wrong with the objects of a file; also an object that was not looked at.
-fn mistakes(file: &Path, versions: &[&str]) -> Vec<String> {
-    let objects = Manifest::parse(&fs::read_to_string(file).expect("a manifest")).objects;
+/// What is wrong with the objects of these files; also an object that was not looked at.
+fn mistakes(files: &[PathBuf], versions: &[&str]) -> Vec<String> {
     let mut expected = BTreeSet::new();
-    for object in &objects {
-        let kind = object["kind"].as_str().expect("a kind").to_lowercase();
-        let name = object["metadata"]["name"].as_str().expect("a name");
-        for version in versions.iter().filter(|_| !FOREIGN.contains(&kind.as_str())) {
-            expected.insert(format!(
-                "INFO {} passed for resource {kind}/{name} against version {version}",
-                file.display()
-            ));
+    for file in files {
+        let text = fs::read_to_string(file).expect("a manifest");
+        for object in Manifest::parse(&text).objects {
+            let kind = object["kind"].as_str().expect("a kind").to_lowercase();
+            let name = object["metadata"]["name"].as_str().expect("a name");
+            let seen = versions.iter().filter(|_| !FOREIGN.contains(&kind.as_str()));
+            expected.extend(seen.map(|version| {
+                let (file, object) = (file.display(), format!("{kind}/{name}"));
+                format!("INFO {file} passed for resource {object} against version {version}")
+            }));
         }
     }
-    let versions = versions.iter().flat_map(|it| ["--kubernetes-version", it]);
-    let file = file.display().to_string();
-    let words = ["--strict"].into_iter().chain(versions).chain([file.as_str()]);
+    let mut words = vec!["--strict".to_owned()];
+    words.extend(versions.iter().flat_map(|it| ["--kubernetes-version".into(), (*it).to_owned()]));
+    words.extend(files.iter().map(|it| it.display().to_string()));
     let ran = run("kubernetes-validate", words);
     let lines: BTreeSet<_> = ran.stdout.lines().map(str::to_owned).collect();
     let wrong = lines.iter().filter(|line| line.starts_with("ERROR") || line.starts_with("FATAL"));
@@ -53,19 +55,15 @@ fn mistakes_of(yaml: &str) -> Vec<String> {
     let folder = scratch();
     let file = folder.path().join("rendered.yaml");
     fs::write(&file, yaml).expect("a file");
-    mistakes(&file, &VERSIONS)
+    mistakes(&[file], &VERSIONS)
 }
 
 #[test]
 fn every_manifest_is_valid() {
-    let mut found = Vec::new();
-    for name in manifest::shipped() {
-        let file = manifest::folder().join(&name);
-        found.extend(mistakes(&file, &VERSIONS));
-        for (_, version) in OLDER.iter().filter(|(older, _)| *older == name) {
-            found.extend(mistakes(&file, &[version]));
-        }
-    }
+    let at = |name: &str| manifest::folder().join(name);
+    let all: Vec<_> = manifest::shipped().iter().map(|name| at(name)).collect();
+    let older: Vec<_> = OLDER.iter().map(|name| at(name)).collect();
+    let found = [mistakes(&all, &VERSIONS), mistakes(&older, &[BEFORE])].concat();
     assert!(found.is_empty(), "\n  {}", found.join("\n  "));
 }
 

@@ -56,9 +56,9 @@ livenessProbe:
 {{/* What the pod needs: the shared PID namespace, and one user for both containers. */}}
 {{- define "rehup.pod" -}}
 {{- $rehup := required "rehup: no values: call this with a context whose .Values.rehup has them" .Values.rehup -}}
-{{- if $rehup.shareProcessNamespace }}
+{{- if $rehup.shareProcessNamespace -}}
 shareProcessNamespace: true
-{{- end }}
+{{ end -}}
 securityContext:
   {{- toYaml $rehup.podSecurityContext | nindent 2 }}
 {{- end }}

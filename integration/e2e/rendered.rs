@@ -1,0 +1,54 @@
+//! What Helm and Kustomize make of what ships, in pods.
+
+use serde_json::json;
+
+use crate::{
+    charts::{
+        helm::{Charts, SETS},
+        kustomize,
+    },
+    support::cluster::{Manifest, Space},
+};
+
+/// What the examples follow where they have no store.
+fn settings(greeting: &str) -> Manifest {
+    let map = json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "web-settings" },
+        "data": { "greeting": greeting },
+    });
+    Manifest { objects: vec![map] }
+}
+
+/// A key arrives in the program without a restart of anything.
+fn follows(space: &Space, label: &str) {
+    let pod = space.pod(label);
+    pod.ready().serves("Hello");
+    pod.settles("nginx", 1, "confirmed");
+    space.edit("web-settings", "greeting", "Good morning");
+    pod.serves("Good morning").settles("nginx", 2, "confirmed");
+    assert_eq!((pod.restarts("nginx"), pod.restarts("rehup")), (0, 0));
+}
+
+#[test]
+fn the_overlay_follows_its_config_map() {
+    let space = Space::new();
+    space.apply(&Manifest::parse(&kustomize::overlay()));
+    follows(&space, "app=web");
+}
+
+#[test]
+fn the_chart_follows_a_config_map() {
+    let space = Space::new();
+    space.apply(&settings("Hello"));
+    space.apply(&Manifest::parse(&Charts::new().template("configmap", &[]).good()));
+    follows(&space, "app.kubernetes.io/instance=web");
+}
+
+#[test]
+fn the_server_takes_the_chart_with_each_set_of_values() {
+    let (space, charts) = (Space::new(), Charts::new());
+    for set in SETS {
+        let said = space.dry_run(&Manifest::parse(&charts.template(set, &[]).good()));
+        assert_eq!(said, "", "{set}");
+    }
+}
