@@ -47,7 +47,7 @@ impl Charts {
 
     fn arguments(&self, set: &str, more: &[&str]) -> Vec<String> {
         let example = self.example().display().to_string();
-        let values = |set| ["--values".to_owned(), format!("{example}/values/{set}.yaml")];
+        let values = |set: &str| ["--values".to_owned(), format!("{example}/values/{set}.yaml")];
         let set = Some(set).filter(|it| !it.is_empty()).map(values);
         let more = more.iter().map(|it| (*it).to_owned());
         std::iter::once(example.clone()).chain(set.into_iter().flatten()).chain(more).collect()
