@@ -10,25 +10,28 @@ fn a_wrong_value_is_refused_and_named() {
     let refused = [
         ("rehup.imge.tag=1", "imge"),
         ("rehup.image.pullpolicy=Always", "pullpolicy"),
-        ("rehup.image.pullPolicy=Sometimes", "/image/pullPolicy"),
-        ("rehup.image.tag=", "/image/tag"),
-        ("rehup.port=80", "/port"),
-        ("rehup.port=http", "/port"),
-        ("rehup.shared.mountPath=shared", "/shared/mountPath"),
-        ("rehup.shared.medium=Disk", "/shared/medium"),
-        ("rehup.shared.sizeLimit=much", "/shared/sizeLimit"),
-        ("rehup.podSecurityContext.runAsUser=0", "/podSecurityContext/runAsUser"),
-        ("rehup.podSecurityContext.runAsNonRoot=false", "/podSecurityContext/runAsNonRoot"),
-        ("rehup.shareProcessNamespace=maybe", "/shareProcessNamespace"),
-        ("rehup.env.A=b", "/env"),
-        ("rehup.volumes[0].emptyDir.medium=Memory", "/volumes/0"),
-        ("rehup.volumeMounts[0].name=a", "/volumeMounts/0"),
+        ("rehup.image.pullPolicy=Sometimes", "image.pullPolicy"),
+        ("rehup.image.tag=", "image.tag"),
+        ("rehup.port=80", "port"),
+        ("rehup.port=http", "port"),
+        ("rehup.shared.mountPath=shared", "shared.mountPath"),
+        ("rehup.shared.medium=Disk", "shared.medium"),
+        ("rehup.shared.sizeLimit=much", "shared.sizeLimit"),
+        ("rehup.podSecurityContext.runAsUser=0", "podSecurityContext.runAsUser"),
+        ("rehup.podSecurityContext.runAsNonRoot=false", "podSecurityContext.runAsNonRoot"),
+        ("rehup.shareProcessNamespace=maybe", "shareProcessNamespace"),
+        ("rehup.env.A=b", "env"),
+        ("rehup.volumes[0].emptyDir.medium=Memory", "volumes.0"),
+        ("rehup.volumeMounts[0].name=a", "volumeMounts.0"),
         ("rehup.resources.limit.memory=1Gi", "limit"),
-        ("rehup.config=text", "/config"),
+        ("rehup.config=text", "config"),
     ];
     for (value, named) in refused {
         let said = charts.template("", &["--set", value]).refused();
-        assert!(said.contains("schema") && said.contains(named), "{value}: {said}");
+        // From one version to the next it is `image.tag` or `/image/tag`.
+        let path = said.replace('/', ".");
+        let mut mistakes = path.lines().filter(|line| line.starts_with("- "));
+        assert!(mistakes.any(|line| line.contains(named)), "{value}: {said}");
     }
 }
 
