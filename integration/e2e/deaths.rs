@@ -50,8 +50,9 @@ fn a_sidecar_that_is_killed_for_its_memory_keeps_the_last_generation() {
     pod.ready().serves("Hello").settles("nginx", 1, "confirmed");
     let configuration = space.key("web-rehup", "rehup.yaml");
     let greedy = "limits: { fuel: 100000000, file: 2GiB, generation: 2GiB }\n";
-    let template = "templates:\n  - { inline: '{{ \"x\" * 500000000 }}', to: big }";
-    let edited = format!("{greedy}{}", configuration.replacen("templates:", template, 1));
+    let big = r#"{% for _ in range(250) %}{{ "x" * 1000000 }}{% endfor %}"#;
+    let template = format!("templates:\n  - {{ inline: '{big}', to: big }}");
+    let edited = format!("{greedy}{}", configuration.replacen("templates:", &template, 1));
     space.edit("web-rehup", "rehup.yaml", &edited);
     let last = || pod.container("rehup")["lastState"]["terminated"].clone();
     pod.eventually("it is killed for its memory", || {

@@ -20,7 +20,7 @@ fn a_generation_that_the_volume_cannot_hold_is_refused_and_the_last_one_stays() 
     let pod = started(&space);
     let template = pod.run("nginx", &["cat", "/shared/nginx.conf"]);
     // 24 files of 1 MiB.
-    let configuration = pod_configuration(&space);
+    let configuration = space.key("web-rehup", "rehup.yaml");
     let more = "\n  - { inline: '{{ \"x\" * 1048576 }}', to: \"NAME\" }";
     let many: String = (0..24).map(|n| more.replace("NAME", &format!("big-{n}"))).collect();
     let greater = configuration.replacen("templates:", &format!("templates:{many}"), 1);
@@ -43,8 +43,4 @@ fn started(space: &Space) -> Pod<'_> {
     let pod = space.pod("app=web");
     pod.ready().serves("Hello").settles("nginx", 1, "confirmed");
     pod
-}
-
-fn pod_configuration(space: &Space) -> String {
-    space.key("web-rehup", "rehup.yaml")
 }

@@ -15,15 +15,15 @@ fn a_rolling_update_fails_no_request() {
     let stop = AtomicBool::new(false);
     let (answered, failed) = std::thread::scope(|scope| {
         let client = scope.spawn(|| follow(&space, &stop));
+        let end = End(&stop);
         let change = json!({ "spec": { "template": { "metadata": {
             "annotations": { "update": "1" } } } } });
         space.patch("apps/v1", "deployments/web", &change);
         old.eventually("the old pod is gone", || old.object().is_none().then_some(()));
         let new = space.pod("app=web");
         new.ready().serves("Hello");
-        let ends = new.name != old.name;
-        stop.store(true, Ordering::Relaxed);
-        assert!(ends, "another pod took its place");
+        assert_ne!(new.name, old.name, "another pod took its place");
+        drop(end);
         client.join().expect("the client")
     });
     assert!(answered > 50, "only {answered} requests were answered");
@@ -47,4 +47,13 @@ fn follow(space: &Space, stop: &AtomicBool) -> (usize, Vec<String>) {
         }
     }
     (answered, failed)
+}
+
+/// Ends the client, also when the test fails.
+struct End<'a>(&'a AtomicBool);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }

@@ -30,7 +30,7 @@ pub enum Body<'a> {
 }
 
 impl Api {
-    pub fn of(cluster: &Cluster) -> Self {
+    pub(super) fn of(cluster: &Cluster) -> Self {
         let folder = scratch();
         let socket = format!("--unix-socket={}", folder.path().join("api").display());
         let kubectl = cluster.kubectl();

@@ -49,13 +49,13 @@ impl Manifest {
     #[must_use]
     pub fn with_stand_ins(mut self) -> Self {
         for object in &mut self.objects {
-            for spec in pod_specs(object) {
-                for containers in ["initContainers", "containers"] {
-                    for container in spec[containers].as_array_mut().into_iter().flatten() {
-                        let image = stand_in(container["image"].as_str().expect("an image"));
-                        container["image"] = image.into();
-                        container["imagePullPolicy"] = "Never".into();
-                    }
+            let Some(spec) = pod_specs(object) else { continue };
+            for list in ["initContainers", "containers"] {
+                let containers = spec.get_mut(list).and_then(Value::as_array_mut);
+                for container in containers.into_iter().flatten() {
+                    let image = stand_in(container["image"].as_str().expect("an image"));
+                    container["image"] = image.into();
+                    container["imagePullPolicy"] = "Never".into();
                 }
             }
         }
