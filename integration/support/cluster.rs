@@ -11,6 +11,7 @@ use std::{
 };
 
 pub mod api;
+pub mod client;
 pub mod manifest;
 pub mod pod;
 pub mod space;
