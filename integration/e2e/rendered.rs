@@ -1,6 +1,6 @@
 //! What Helm and Kustomize make of what ships, in pods.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     charts::{
@@ -10,11 +10,10 @@ use crate::{
     support::cluster::{Manifest, Space},
 };
 
-/// What the examples follow where they have no store.
-fn settings(greeting: &str) -> Manifest {
+/// A ConfigMap that somebody else keeps.
+fn kept(name: &str, data: &Value) -> Manifest {
     let map = json!({
-        "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "web-settings" },
-        "data": { "greeting": greeting },
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": name }, "data": data,
     });
     Manifest { objects: vec![map] }
 }
@@ -39,9 +38,22 @@ fn the_overlay_follows_its_config_map() {
 #[test]
 fn the_chart_follows_a_config_map() {
     let space = Space::new();
-    space.apply(&settings("Hello"));
+    space.apply(&kept("web-settings", &json!({ "greeting": "Hello" })));
     space.apply(&Manifest::parse(&Charts::new().template("configmap", &[]).good()));
     follows(&space, "app.kubernetes.io/instance=web");
+}
+
+#[test]
+fn the_chart_reloads_prometheus_by_its_endpoint() {
+    let space = Space::new();
+    let keys = json!({ "scrape_interval": "30s", "targets": "localhost:9090" });
+    space.apply(&kept("prometheus-keys", &keys));
+    space.apply(&Manifest::parse(&Charts::new().template("http", &[]).good()));
+    let pod = space.pod("app.kubernetes.io/instance=web");
+    pod.ready().settles("prometheus", 1, "confirmed");
+    space.edit("prometheus-keys", "scrape_interval", "15s");
+    pod.settles("prometheus", 2, "confirmed");
+    assert_eq!((pod.restarts("prometheus"), pod.restarts("rehup")), (0, 0));
 }
 
 #[test]
