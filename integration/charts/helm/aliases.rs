@@ -2,6 +2,8 @@
 
 use std::{fs, path::Path};
 
+use serde_json::Value;
+
 use super::{Charts, run};
 use crate::charts::rendering::{Rendering, named};
 
@@ -39,6 +41,11 @@ spec:
 {{- end }}
 "#;
 
+/// A variable of Rehup in a pod.
+fn variable<'a>(pod: &'a Value, name: &str) -> &'a Value {
+    &named(&named(&pod["initContainers"], "rehup")["env"], name)["value"]
+}
+
 #[test]
 fn two_programs_of_one_chart_keep_apart() {
     let charts = Charts::new();
@@ -65,8 +72,6 @@ fn two_programs_of_one_chart_keep_apart() {
     assert_eq!(map(1), (&"web-worker-rehup".into(), &"# of the worker".into()));
     let pods = rendering.of_kind("Pod");
     let (proxy, worker) = (&pods[0]["spec"], &pods[1]["spec"]);
-    let rehup = |pod| named(&pod["initContainers"], "rehup");
-    let variable = |pod, name| &named(&rehup(pod)["env"], name)["value"];
     assert_eq!(variable(proxy, "REHUP_LISTEN"), "0.0.0.0:9001");
     assert_eq!(variable(proxy, "REHUP_OUTPUT"), "/published");
     assert_eq!(variable(worker, "REHUP_LISTEN"), "0.0.0.0:9533");
