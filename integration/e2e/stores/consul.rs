@@ -54,14 +54,14 @@ fn keys_of_consul_come_from_the_agent_of_the_node_with_a_token_of_a_secret() {
     let pod = space.pod("app=web-consul");
     waits_for_its_secret(&space, &pod, "web-consul");
     let (node, address) = node_of(&pod);
+    // At once: the kubelet looks ever less often for a Secret that is not there.
+    keep(&space, "web-consul", &[("token", format!("{UNKNOWN}\n"))]);
     start(&stores, &node, &address);
     put(&stores, "/v1/kv/web/greeting", "Hello");
     let rules = json!({ "Name": "web", "Rules": "key_prefix \"web/\" { policy = \"list\" }" });
     put(&stores, "/v1/acl/policy", &rules.to_string());
     let reader = json!({ "SecretID": READER, "Policies": [{ "Name": "web" }] });
     put(&stores, "/v1/acl/token", &reader.to_string());
-
-    keep(&space, "web-consul", &[("token", format!("{UNKNOWN}\n"))]);
     is_in_state(&pod, "degraded(auth)");
     assert!(pod.container("nginx")["state"]["waiting"].is_object(), "nginx waits");
 

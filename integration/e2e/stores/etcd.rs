@@ -66,11 +66,11 @@ fn keys_of_etcd_come_over_mutual_tls_and_a_certificate_is_renewed_without_a_rest
     let (node, address) = node_of(&pod);
     let (authority, stranger) = (Authority::new(), Authority::new());
     let port = fastrand::u16(20_000..30_000);
-    start(&stores, &node, &address, port, &authority);
-    put(&stores, port, "Hello");
-
+    // At once: the kubelet looks ever less often for a Secret that is not there.
     note(&space, "web-etcd", &[("endpoint", format!("https://{address}:{port}"))]);
     keep(&space, "web-etcd", &files(&authority, &stranger));
+    start(&stores, &node, &address, port, &authority);
+    put(&stores, port, "Hello");
     is_in_state(&pod, "degraded(tls)");
     assert!(pod.container("nginx")["state"]["waiting"].is_object(), "nginx waits");
 
