@@ -143,7 +143,7 @@ fn any_deployment_gets_the_sidecar_and_keeps_what_it_has() {
 
 #[test]
 fn a_patch_of_the_overlay_has_the_last_word() {
-    let patches = r#"
+    let patches = r"
 patches:
   - patch: |
       apiVersion: apps/v1
@@ -158,7 +158,7 @@ patches:
                 env: [{ name: PREFIX, value: /bare/ }]
                 resources: { limits: { memory: 1Gi } }
             volumes: [{ name: shared, emptyDir: { medium: Memory } }]
-"#;
+";
     let kustomization = format!("{KUSTOMIZATION}{patches}");
     let files = [("deployments.yaml", DEPLOYMENTS), ("kustomization.yaml", kustomization.as_str())];
     let rendering = build(&files);
