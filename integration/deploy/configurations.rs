@@ -150,29 +150,41 @@ fn every_configuration_of_a_manifest_is_accepted_where_it_is_mounted() {
     none(mistakes);
 }
 
+/// Whether a file is a configuration: `rehup.yaml`, or another of the same recipe, `rehup.psql.yaml`.
+fn is_configuration(name: &str) -> bool {
+    let name = name.rsplit('/').next().unwrap_or_default();
+    name == FILE || (name.starts_with("rehup.") && name.ends_with(".yaml"))
+}
+
+/// What is wrong with a configuration that is a file, with all that lies beside it mounted beside it.
+fn check_file(name: &str, all: &[String]) -> Option<String> {
+    let (root, folder) = (Root::new(), &name[..=name.rfind('/').expect("a folder")]);
+    for beside in all.iter().filter(|it| it.starts_with(folder)) {
+        root.write(&format!("/etc/rehup/{}", &beside[folder.len()..]), &files::text(beside));
+    }
+    let (mounts, secrets) = (["/etc/rehup", "/run/secrets"], ["/run/secrets"]);
+    let text = files::text(name);
+    let text = root.translated(&text, &mounts.map(str::to_owned), &secrets.map(str::to_owned));
+    root.write("/etc/rehup/rehup.yaml", &text);
+    let mut environment = BTreeMap::from([("REHUP_OUTPUT".to_owned(), "/shared".to_owned())]);
+    for variable in text.split("${").skip(1).filter_map(|rest| rest.split('}').next()) {
+        environment.insert(variable.to_owned(), NODE.to_owned());
+    }
+    root.check(&root.place("/etc/rehup/rehup.yaml"), &environment)
+}
+
 #[test]
 fn every_configuration_that_is_a_file_is_accepted() {
     let all = files::names();
-    let ours = all.iter().filter(|name| Path::new(name).file_name().is_some_and(|it| it == FILE));
-    none(ours.filter_map(|name| {
-        let (folder, root) = (name.trim_end_matches(FILE), Root::new());
-        // What lies beside it is mounted beside it.
-        for beside in all.iter().filter(|it| it.starts_with(folder)) {
-            root.write(&format!("/etc/rehup/{}", &beside[folder.len()..]), &files::text(beside));
-        }
-        let text = files::text(name);
-        let text = root.translated(
-            &text,
-            &["/etc/rehup".into(), "/run/secrets".into()],
-            &["/run/secrets".into()],
-        );
-        root.write("/etc/rehup/rehup.yaml", &text);
-        let mut environment = BTreeMap::from([("REHUP_OUTPUT".to_owned(), "/shared".to_owned())]);
-        for variable in text.split("${").skip(1).filter_map(|rest| rest.split('}').next()) {
-            environment.insert(variable.to_owned(), NODE.to_owned());
-        }
-        let mistake = root.check(&root.place("/etc/rehup/rehup.yaml"), &environment);
-        mistake.map(|it| format!("{name}: {it}"))
+    let ours: Vec<_> = all.iter().filter(|name| is_configuration(name)).collect();
+    let mistake = |name: &&String| check_file(name, &all).map(|it| format!("{name}: {it}"));
+    none(ours.iter().filter_map(|name| mistake(name)));
+    // A recipe without a configuration is none.
+    let recipes = all.iter().filter(|name| name.starts_with("recipes/"));
+    let folders: BTreeSet<_> = recipes.filter_map(|name| Some(name.rsplit_once('/')?.0)).collect();
+    none(folders.into_iter().filter(|folder| *folder != "recipes").filter_map(|folder| {
+        let found = ours.iter().any(|name| name.rsplit_once('/').is_some_and(|it| it.0 == folder));
+        (!found).then(|| format!("{folder} has no configuration"))
     }));
 }
 

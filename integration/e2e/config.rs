@@ -35,6 +35,7 @@ fn a_restart_on_a_broken_configuration_keeps_the_pod_in_its_service() {
     let pod = space.pod("app=web");
     pod.ready().serves("Hello").settles("nginx", 1, "confirmed");
     let configuration = space.key("web-rehup", "rehup.yaml");
+    pod.in_service("web");
     let refused = |answer: &Answer| answer.status == 503 && answer.body.contains("config_refused");
     let edited = client::follow(&space, "web", || {
         space.edit("web-rehup", "rehup.yaml", "sources: [");
@@ -43,7 +44,7 @@ fn a_restart_on_a_broken_configuration_keeps_the_pod_in_its_service() {
     // The kubelet takes a pod out of its Services until a container's probes have answered anew.
     pod.kill_rehup("nginx");
     pod.eventually("Rehup is started again", || (pod.restarts("rehup") == 1).then_some(()));
-    pod.ready();
+    pod.in_service("web");
     let running = client::follow(&space, "web", || {
         pod.eventually("it is still refused", || pod.rehup("/freshz").filter(refused));
         space.edit("web-settings", "greeting", "Good morning");

@@ -9,7 +9,7 @@ fn a_rolling_update_fails_no_request() {
     let space = Space::new();
     space.apply(&Manifest::shipped("native-sidecar.yaml"));
     let old = space.pod("app=web");
-    old.ready().serves("Hello");
+    old.in_service("web").serves("Hello");
     let served = client::follow(&space, "web", || {
         let annotations = json!({ "annotations": { "update": "1" } });
         let change = json!({ "spec": { "template": { "metadata": annotations } } });

@@ -37,6 +37,19 @@ impl<'a> Pod<'a> {
         self
     }
 
+    /// Waits until it is, and a Service knows it: for a second of looks at both, because the Service
+    /// learns of each change a moment later.
+    #[track_caller]
+    pub fn in_service(&self, service: &str) -> &Self {
+        let mut looks = 0;
+        self.eventually("the pod is ready in its Service", || {
+            let both = self.is_ready() && self.space.endpoints(service).contains(&self.name);
+            looks = if both { looks + 1 } else { 0 };
+            (looks == 10).then_some(())
+        });
+        self
+    }
+
     /// Waits for anything, and tells the whole story if it does not come.
     #[track_caller]
     pub fn eventually<T>(&self, expected: &str, probe: impl FnMut() -> Option<T>) -> T {
@@ -113,18 +126,20 @@ impl<'a> Pod<'a> {
 
     /// What a container printed since its last start.
     pub fn log(&self, container: &str) -> String {
-        self.log_of(container, "")
-    }
-
-    /// What it printed before its last restart.
-    pub fn log_before(&self, container: &str) -> String {
-        self.log_of(container, "&previous=true")
-    }
-
-    fn log_of(&self, container: &str, which: &str) -> String {
-        let path = format!("pods/{}/log?container={container}{which}", self.name);
+        let path = format!("pods/{}/log?container={container}", self.name);
         let answer = self.space.api.ask("GET", &self.space.path(&path), &Body::None);
         answer.filter(|it| it.status == 200).map(|it| it.body).unwrap_or_default()
+    }
+
+    /// Waits until nginx has logged this many SIGHUP since its start, and that it was no more.
+    #[track_caller]
+    pub fn was_told(&self, times: usize) {
+        let told = || self.log("nginx").matches("signal 1 (SIGHUP) received").count();
+        // What a container prints takes a moment to its log.
+        self.eventually(&format!("nginx was told {times} times"), || {
+            (told() >= times).then_some(())
+        });
+        assert_eq!(told(), times, "{}", self.space.story());
     }
 
     /// Runs a command in a container.
