@@ -55,21 +55,21 @@ impl Root {
             text.replace(&format!("{mount}/"), &format!("{}/", self.place(mount).display()))
         })
     }
-
-    /// What is wrong with the configuration, if anything is.
-    fn check(&self, config: &Path, environment: &BTreeMap<String, String>) -> Option<String> {
-        let mut command = Command::new(app::program());
-        command.arg("check").env_clear().envs(environment).env("REHUP_CONFIG", config);
-        let output = command.output().expect("the built binary");
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        let accepted = output.status.success() && said.starts_with("configuration: ");
-        // No source or no template: then nothing was looked at.
-        let empty = said.contains(" 0 sources") || said.contains(" 0 templates");
-        (!accepted || empty).then(|| said + &String::from_utf8_lossy(&output.stderr))
-    }
 }
 
-/// The ConfigMaps of a file that hold a configuration, by name.
+/// What is wrong with a configuration, if anything is.
+fn judge(config: &Path, environment: &BTreeMap<String, String>) -> Option<String> {
+    let mut command = Command::new(app::program());
+    command.arg("check").env_clear().envs(environment).env("REHUP_CONFIG", config);
+    let output = command.output().expect("the built binary");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let accepted = output.status.success() && said.starts_with("configuration: ");
+    // No source or no template: then nothing was looked at.
+    let empty = said.contains(" 0 sources") || said.contains(" 0 templates");
+    (!accepted || empty).then(|| said + &String::from_utf8_lossy(&output.stderr))
+}
+
+/// Each ConfigMap of a file, by name.
 fn config_maps(documents: &[Value]) -> BTreeMap<String, &Value> {
     let maps = documents.iter().filter(|it| it["kind"] == "ConfigMap");
     let named = maps.map(|it| (it["metadata"]["name"].as_str().unwrap_or_default().to_owned(), it));
@@ -98,7 +98,7 @@ pub fn check(pod: &Pod, container: &Container, documents: &[Value]) -> (String, 
         let volume = volume.unwrap_or_else(|| panic!("{}: no volume {}", pod.name, mount["name"]));
         let name = volume["configMap"]["name"].as_str().unwrap_or_default();
         for (key, text) in
-            maps.get(name).into_iter().flat_map(|map| map["data"].as_object()).flatten()
+            maps.get(name).into_iter().filter_map(|map| map["data"].as_object()).flatten()
         {
             root.write(&format!("{path}/{key}"), text.as_str().expect("text"));
             if key == FILE {
@@ -116,13 +116,13 @@ pub fn check(pod: &Pod, container: &Container, documents: &[Value]) -> (String, 
     let text = fs::read_to_string(&place)
         .unwrap_or_else(|error| panic!("{}/{}: {config}: {error}", pod.name, container.name));
     fs::write(&place, root.translated(&text, &mounts, &secrets)).expect("a configuration");
-    (configured, root.check(&place, &environment))
+    (configured, judge(&place, &environment))
 }
 
 /// Files whose documents are whole manifests, with the configuration inside.
 fn manifests() -> Vec<(String, Vec<Value>)> {
     let names = files::names().into_iter();
-    let names = names.filter(|name| name.starts_with("kubernetes/") && name.ends_with(".yaml"));
+    let names = names.filter(|name| name.starts_with("kubernetes/") && files::is_yaml(name));
     names.map(|name| (name.clone(), files::documents_of(&name))).collect()
 }
 
@@ -153,7 +153,7 @@ fn every_configuration_of_a_manifest_is_accepted_where_it_is_mounted() {
 /// Whether a file is a configuration: `rehup.yaml`, or another of the same recipe, `rehup.psql.yaml`.
 fn is_configuration(name: &str) -> bool {
     let name = name.rsplit('/').next().unwrap_or_default();
-    name == FILE || (name.starts_with("rehup.") && name.ends_with(".yaml"))
+    name == FILE || (name.starts_with("rehup.") && files::is_yaml(name))
 }
 
 /// What is wrong with a configuration that is a file, with all that lies beside it mounted beside it.
@@ -170,7 +170,7 @@ fn check_file(name: &str, all: &[String]) -> Option<String> {
     for variable in text.split("${").skip(1).filter_map(|rest| rest.split('}').next()) {
         environment.insert(variable.to_owned(), NODE.to_owned());
     }
-    root.check(&root.place("/etc/rehup/rehup.yaml"), &environment)
+    judge(&root.place("/etc/rehup/rehup.yaml"), &environment)
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn every_configuration_that_is_a_file_is_accepted() {
     let all = files::names();
     let ours: Vec<_> = all.iter().filter(|name| is_configuration(name)).collect();
     let mistake = |name: &&String| check_file(name, &all).map(|it| format!("{name}: {it}"));
-    none(ours.iter().filter_map(|name| mistake(name)));
+    none(ours.iter().filter_map(mistake));
     // A recipe without a configuration is none.
     let recipes = all.iter().filter(|name| name.starts_with("recipes/"));
     let folders: BTreeSet<_> = recipes.filter_map(|name| Some(name.rsplit_once('/')?.0)).collect();

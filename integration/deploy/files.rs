@@ -48,8 +48,8 @@ pub fn documents() -> Vec<(String, Value)> {
     names().into_iter().filter(|name| is_yaml(name)).flat_map(of).collect()
 }
 
-/// A chart's templates are YAML only when they have been rendered.
-fn is_yaml(name: &str) -> bool {
+/// Whether a file is YAML as it is: a chart's templates are only when they have been rendered.
+pub fn is_yaml(name: &str) -> bool {
     let path = Path::new(name);
     let extension = path.extension().is_some_and(|it| it == "yaml" || it == "yml");
     extension && !(name.starts_with("helm/") && path.iter().any(|part| part == "templates"))

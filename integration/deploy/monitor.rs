@@ -1,4 +1,4 @@
-//! The PodMonitor, against the operator's own schema: no operator runs here. The schema comes with
+//! The `PodMonitor`, against the operator's own schema: no operator runs here. The schema comes with
 //! the operator's Go module, as `servers/prometheus-operator/go.mod` pins it.
 
 use std::{fs, path::Path, process::Command};
@@ -101,9 +101,9 @@ fn the_podmonitor_is_as_the_operators_schema_says() {
         let parent = monitor.pointer_mut(parent).and_then(Value::as_object_mut).expect("an object");
         let with = with.take();
         if with.is_null() {
-            drop(parent.remove(key))
+            drop(parent.remove(key));
         } else {
-            drop(parent.insert(key.into(), with))
+            drop(parent.insert(key.into(), with));
         }
         let found = misfits(&monitor, &schema, "");
         assert!(found.iter().any(|it| it.contains(*expected)), "{at}: {found:?}");

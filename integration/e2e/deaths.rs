@@ -26,6 +26,12 @@ fn a_killed_sidecar_comes_back_and_repeats_nothing() {
     pod.ready().serves("Hello");
     space.edit("web-settings", "greeting", "Good morning");
     pod.serves("Good morning").settles("nginx", 2, "confirmed");
+    // What is settled is shown before it is written down; killed in between, it would be told again.
+    pod.eventually("the journal has it", || {
+        let journal = pod.exec("nginx", &["cat", "/shared/..rehup/journal"]).stdout;
+        let settled = r#""generation":2,"outcome":"confirmed""#;
+        String::from_utf8_lossy(&journal).contains(settled).then_some(())
+    });
     pod.kill_rehup("nginx");
     pod.eventually("Rehup is started again", || {
         let again = pod.restarts("rehup") == 1 && pod.status()["fresh"] == true;

@@ -25,7 +25,7 @@ pub fn eventually<T>(expected: impl Display, mut probe: impl FnMut() -> Option<T
 }
 
 /// How long something may take in which a whole cluster has a part.
-const MUCH_PATIENCE: Duration = Duration::from_mins(2);
+const MUCH_PATIENCE: Duration = Duration::from_secs(120);
 
 /// The same for what a cluster does: with more patience, and asking less often.
 #[track_caller]

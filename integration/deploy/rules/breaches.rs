@@ -32,12 +32,11 @@ fn broken(at: &str, with: Option<Value>) -> Pod {
     let mut spec = shipped();
     let (parent, key) = at.rsplit_once('/').expect("a pointer");
     let parent = spec.pointer_mut(parent).unwrap_or_else(|| panic!("{at} is in the shipped pod"));
-    match with {
-        Some(value) => parent[key] = value,
-        None => {
-            let removed = parent.as_object_mut().expect("an object").remove(key);
-            assert!(removed.is_some(), "{at} is in the shipped pod");
-        }
+    if let Some(value) = with {
+        parent[key] = value;
+    } else {
+        let removed = parent.as_object_mut().expect("an object").remove(key);
+        assert!(removed.is_some(), "{at} is in the shipped pod");
     }
     pod(&spec)
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::support::cluster::{Manifest, Pod, Space};
 
 /// As long as an update of a store's node takes.
-const OUTAGE: Duration = Duration::from_mins(3);
+const OUTAGE: Duration = Duration::from_secs(180);
 
 const STORE: &str = r#"
 apiVersion: v1
