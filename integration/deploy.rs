@@ -3,6 +3,7 @@
 mod compose;
 mod configurations;
 mod files;
+pub mod judged;
 mod listing;
 mod monitor;
 pub mod pods;

@@ -31,6 +31,7 @@ mod job;
 mod memory;
 mod once;
 mod order;
+mod rendered;
 mod rollout;
 mod several;
 mod signals;

@@ -15,7 +15,7 @@ apps=(nginx busybox prometheus etcd consul)
 mapfile -t archives < <(printf 'target/e2e/%s.tar\n' "${apps[@]}")
 
 integration/setup.sh e2e
-integration/servers/build.sh etcd consul
+integration/servers/build.sh etcd consul helm kustomize
 deploy/image/build.sh
 integration/e2e/images.sh "${apps[@]}"
 if [ -z "${REHUP_E2E_KUBECONFIG:-}" ]; then

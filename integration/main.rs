@@ -7,6 +7,7 @@
 mod attack;
 mod bad_input;
 mod calls;
+mod charts;
 mod checks;
 mod clock;
 mod confined;

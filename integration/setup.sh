@@ -24,10 +24,19 @@ has() {
         libfaketime) compgen -G '/usr/lib/*/faketime/libfaketime.so.1' >/dev/null ;;
         java) command -v java >/dev/null && command -v javac >/dev/null ;; # The compiler too.
         etcd) [ -x "${ETCD_OLD:-/usr/bin/etcd}" ] ;; # The second, older one, where Debian puts it.
+        venv) python3 -c 'import ensurepip' 2>/dev/null ;;
+        helm | kustomize | kubernetes-validate) has_built "$1" ;;
         cni) [ -x /usr/lib/cni/bridge ] ;;
         certificates) [ -s /etc/ssl/certs/ca-certificates.crt ] ;;
         *) command -v "$1" >/dev/null || [ -x "/usr/sbin/$1" ] ;;
     esac
+}
+
+# Whether build.sh has brought it; no package does.
+has_built() {
+    local variable=${1^^}
+    variable=${variable//-/_}
+    [ -n "${!variable:-}" ] || [ -x "$(dirname "${BASH_SOURCE[0]}")/../target/servers/$1" ]
 }
 
 # protoc finds its own include folder, wherever that is.
@@ -57,6 +66,7 @@ package() {
         etcd) echo etcd-server ;;
         java) echo default-jdk-headless ;;
         setcap) echo libcap2-bin ;;
+        venv) echo python3-venv ;;
         *) echo "$1" ;;
     esac
 }
@@ -113,7 +123,7 @@ say_missing() {
 fatal=(cc protoc protos)
 case ${1:-} in
     build) optional=() ;;
-    test) fatal+=(setpriv) optional=(unshare openssl nginx prometheus etcd strace vim libfaketime java setcap) ;;
+    test) fatal+=(setpriv) optional=(unshare openssl nginx prometheus etcd strace vim libfaketime java setcap venv) ;;
     demo) optional=(nginx) ;;
     image) fatal+=(musl-gcc buildah certificates) optional=() ;;
     box) fatal=(cc openssl containerd runc nsenter ip iptables pgrep cni) optional=() ;;

@@ -87,7 +87,7 @@ fn environment(container: &Container) -> BTreeMap<String, String> {
 }
 
 /// What is wrong with a container's configuration; also the name of the ConfigMap that holds it.
-fn check(pod: &Pod, container: &Container, documents: &[Value]) -> (String, Option<String>) {
+pub fn check(pod: &Pod, container: &Container, documents: &[Value]) -> (String, Option<String>) {
     let (root, maps) = (Root::new(), config_maps(documents));
     let array = |value: &Value| value.as_array().cloned().unwrap_or_default();
     let (mut mounts, mut secrets, mut configured) = (Vec::new(), Vec::new(), String::new());

@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
-# Puts the stores' servers that the tests need into target/servers, at the versions that go.mod pins.
+# Puts programs that the tests need and no package brings into target/servers, at the versions that
+# are pinned beside this file: the stores' servers, and what reads charts and manifests.
 #
-# build.sh [etcd] [etcdutl] [consul]
+# build.sh [etcd] [etcdutl] [consul] [helm] [kustomize] [kubernetes-validate]
 #
-# A server is taken, in this order: as $ETCD, $ETCDUTL or $CONSUL says, from PATH if it has the pinned
-# version, from an earlier build, or built now from Go modules (2 to 10 minutes each, once).
+# A program is taken, in this order: as $ETCD, $ETCDUTL, $CONSUL, $HELM, $KUSTOMIZE or
+# $KUBERNETES_VALIDATE says, from PATH if it has the pinned version, from an earlier build, or built
+# now: from Go modules (1 to 10 minutes each, once), kubernetes-validate from PyPI. Without a name it
+# is the stores' servers.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 out=$PWD/../../target/servers
@@ -13,12 +16,29 @@ pinned() {
     case $1 in
         etcd | etcdutl) sed -n 's#^require go.etcd.io/etcd/server/v3 v##p' etcd/go.mod ;;
         consul) sed -n 's#^require github.com/hashicorp/consul v##p' consul/go.mod ;;
+        helm) sed -n 's#^\thelm.sh/helm/v3 v\([^ ]*\).*#\1#p' helm/go.mod ;;
+        kustomize) sed -n 's#^\tsigs.k8s.io/kustomize/kustomize/v5 v\([^ ]*\).*#\1#p' kustomize/go.mod ;;
+        kubernetes-validate) sed -n 's#^kubernetes-validate==\([^ ]*\).*#\1#p' "$(pins "$1")" ;;
     esac
 }
 
-# The module that builds it.
+# The folder of the module that builds it.
 module() {
     echo "${1/etcdutl/etcd}"
+}
+
+# Where its version stands, and in what else it depends on those of others.
+pins() {
+    case $1 in
+        kubernetes-validate) echo kubernetes-validate/requirements.txt ;;
+        *) echo "$(module "$1")"/go.{mod,sum} ;;
+    esac
+}
+
+# The variable that names another one to use.
+variable() {
+    local name=${1^^}
+    echo "${name//-/_}"
 }
 
 version_of() {
@@ -35,38 +55,69 @@ need_go() {
     needed=$(sed -n 's/^go //p' "$(module "$1")/go.mod")
     have=$(go env GOVERSION 2>/dev/null | sed 's/^go//') || have=
     if [ -z "$have" ] || [ "$(printf '%s\n' "$needed" "$have" | sort -V | head -n 1)" != "$needed" ]; then
-        printf 'The tests need %s %s: install Go %s or newer (this machine has %s) from https://go.dev/dl, or set %s to that server.\n' \
-            "$1" "$(pinned "$1")" "${needed%.0}" "${have:-none}" "${1^^}" >&2
+        printf 'The tests need %s %s: install Go %s or newer (this machine has %s) from https://go.dev/dl, or set %s to that program.\n' \
+            "$1" "$(pinned "$1")" "${needed%.0}" "${have:-none}" "$(variable "$1")" >&2
         exit 1
     fi
 }
 
 build() {
-    local name=$1 package=. start=$SECONDS
+    local name=$1 package=. flags='-s -w' start=$SECONDS
     case $name in
         etcdutl) package=go.etcd.io/etcd/etcdutl/v3 ;;
         consul) package=github.com/hashicorp/consul ;;
+        helm) package=helm.sh/helm/v3/cmd/helm flags="$flags -X helm.sh/helm/v3/internal/version.version=v$(pinned helm)" ;;
+        kustomize) package=sigs.k8s.io/kustomize/kustomize/v5 ;;
     esac
     need_go "$name"
     printf 'building %s %s from Go modules, once\n' "$name" "$(pinned "$name")" >&2
     # Under a name of its own first: what stands in target/servers is always whole.
-    (cd "$(module "$name")" && CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w' -o "$out/.$name.$$" "$package")
+    (cd "$(module "$name")" && CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "$flags" -o "$out/.$name.$$" "$package")
     mv "$out/.$name.$$" "$out/$name"
     printf 'built %s in %s s\n' "$name" $((SECONDS - start)) >&2
 }
 
+# A Python program lives in an environment of its own.
+build_environment() {
+    local name=$1 home=$out/python/$1
+    if ! python3 -c 'import ensurepip' 2>/dev/null; then
+        printf 'The tests need %s %s: install Python 3 with venv (Debian: apt-get install python3-venv), or set %s to that program.\n' \
+            "$name" "$(pinned "$name")" "$(variable "$name")" >&2
+        exit 1
+    fi
+    printf 'installing %s %s from PyPI, once\n' "$name" "$(pinned "$name")" >&2
+    rm -rf "${out:?}/$name" "$home"
+    python3 -m venv "$home"
+    "$home/bin/pip" install --quiet --disable-pip-version-check --no-input --require-hashes \
+        --only-binary :all: --requirement "$(pins "$name")" >&2
+    ln -s "python/$name/bin/$name" "$out/$name"
+}
+
+# Whether what was built before has what is pinned now.
+is_current() {
+    local file
+    for file in $(pins "$1"); do
+        [ "$out/$1" -nt "$file" ] || return 1
+    done
+    # An environment ends with the Python that made it, and when its folder moves.
+    [ "$1" != kubernetes-validate ] || is_pinned "$1" "$out/$1"
+}
+
 provide() {
-    local name=$1 variable=${1^^} module found
-    module=$(module "$name")
+    local name=$1 variable found
+    variable=$(variable "$name")
     [ -z "${!variable:-}" ] || return 0
-    if [ "$out/$name" -nt "$module/go.mod" ] && [ "$out/$name" -nt "$module/go.sum" ]; then
+    if is_current "$name"; then
         return 0
     fi
     if found=$(command -v "$name") && is_pinned "$name" "$found"; then
         ln -sfn "$found" "$out/$name"
         return 0
     fi
-    build "$name"
+    case $name in
+        kubernetes-validate) build_environment "$name" ;;
+        *) build "$name" ;;
+    esac
 }
 
 mkdir -p "$out"
