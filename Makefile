@@ -1,7 +1,7 @@
 # The commands of the README. Each sets up what it needs: as root through apt, otherwise it says
 # what is missing. Rust and make must be there, and Go for the stores' test servers.
 
-.PHONY: demo test soak least repeat simulate mutants bench lint fmt clippy docs deny advisories \
+.PHONY: demo test soak image e2e e2e-full least repeat simulate mutants bench lint fmt clippy docs deny advisories \
 	sbom reproducible
 
 # Shows a change on its way from a store to a running nginx. `make demo STORE=etcd` or
@@ -17,6 +17,18 @@ test:
 # The tests that take minutes each, on real servers and the release build: about a quarter of an hour.
 soak:
 	@integration/soak.sh
+
+# The image with the static program: `localhost/rehup:VERSION` and `target/image/rehup.tar`.
+image:
+	@deploy/image/build.sh
+
+# What ships below `deploy`, in pods of a real Kubernetes that is built and started for it; without
+# the cases that take minutes. Needs root and Go, or a cluster in REHUP_E2E_KUBECONFIG.
+e2e:
+	@integration/e2e.sh
+
+e2e-full:
+	@integration/e2e.sh full
 
 # The tests that start the program, without any right; `make least CONFINE=1` also inside Landlock.
 least:

@@ -2,7 +2,7 @@
 # Gets what Rust and make do not bring: system packages by apt where we are root; otherwise one
 # message that names what is missing.
 #
-# setup.sh build|test|demo
+# setup.sh build|test|demo|image|box|e2e
 # setup.sh missing PROGRAM…   only prints those that are missing
 #
 # What every build or every test needs is fatal. Without a program that only some tests or the demo
@@ -24,6 +24,8 @@ has() {
         libfaketime) compgen -G '/usr/lib/*/faketime/libfaketime.so.1' >/dev/null ;;
         java) command -v java >/dev/null && command -v javac >/dev/null ;; # The compiler too.
         etcd) [ -x "${ETCD_OLD:-/usr/bin/etcd}" ] ;; # The second, older one, where Debian puts it.
+        cni) [ -x /usr/lib/cni/bridge ] ;;
+        certificates) [ -s /etc/ssl/certs/ca-certificates.crt ] ;;
         *) command -v "$1" >/dev/null || [ -x "/usr/sbin/$1" ] ;;
     esac
 }
@@ -45,7 +47,13 @@ package() {
         cc) echo 'gcc libc6-dev' ;;
         protoc) echo protobuf-compiler ;;
         protos) echo libprotobuf-dev ;;
-        setpriv | unshare) echo util-linux ;;
+        setpriv | unshare | nsenter) echo util-linux ;;
+        musl-gcc) echo musl-tools ;;
+        certificates) echo ca-certificates ;;
+        cni) echo containernetworking-plugins ;;
+        ip) echo iproute2 ;;
+        pgrep) echo procps ;;
+        busybox) echo busybox-static ;;
         etcd) echo etcd-server ;;
         java) echo default-jdk-headless ;;
         setcap) echo libcap2-bin ;;
@@ -107,12 +115,15 @@ case ${1:-} in
     build) optional=() ;;
     test) fatal+=(setpriv) optional=(unshare openssl nginx prometheus etcd strace vim libfaketime java setcap) ;;
     demo) optional=(nginx) ;;
+    image) fatal+=(musl-gcc buildah certificates) optional=() ;;
+    box) fatal=(cc openssl containerd runc nsenter ip iptables pgrep cni) optional=() ;;
+    e2e) fatal+=(setpriv nginx busybox) optional=() ;;
     missing)
         shift
         missing "$@"
         exit
         ;;
-    *) echo 'usage: setup.sh build|test|demo' >&2 && exit 2 ;;
+    *) echo 'usage: setup.sh build|test|demo|image|box|e2e' >&2 && exit 2 ;;
 esac
 
 mapfile -t lacking < <(missing "${fatal[@]}" "${optional[@]}")
@@ -125,6 +136,6 @@ mapfile -t lacking < <(missing "${optional[@]}")
 [ ${#lacking[@]} -eq 0 ] || say_missing "some of this $1 is left out" "${lacking[@]}"
 mapfile -t lacking < <(missing "${fatal[@]}")
 if [ ${#lacking[@]} -gt 0 ]; then
-    say_missing "nothing can be built" "${lacking[@]}"
+    say_missing "no $1 without" "${lacking[@]}"
     exit 1
 fi

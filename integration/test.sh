@@ -26,8 +26,8 @@ while read -r program tests; do
         left_out+=("$test")
     done
 done < <(grep -v '^#' integration/needs)
-# What takes minutes is `make soak`.
-skips=(--skip soak::)
+# What takes minutes is `make soak`, what needs a cluster `make e2e`.
+skips=(--skip soak:: --skip e2e::)
 for test in "${left_out[@]}"; do
     skips+=(--skip "$test")
 done
@@ -55,6 +55,16 @@ if [ ${#left_out[@]} -gt 0 ]; then
         sed -n 's/: test$//p' >"$target/not-run"
     not_run=$(wc -l <"$target/not-run")
     sed 's/^/not run: /' "$target/not-run"
+fi
+if [ -n "${REHUP_E2E_KUBECONFIG:-}" ]; then
+    lacking=
+else
+    lacking=$(integration/e2e/cluster/box.sh missing | paste -sd ' ')
+fi
+if [ -n "$lacking" ]; then
+    printf '!!! no test ran in a pod, and none can here: a cluster needs %s (or REHUP_E2E_KUBECONFIG)\n' "$lacking"
+else
+    printf 'no test ran in a pod: that is make e2e\n'
 fi
 awk -v not_run="$not_run" '
     /^test result: / {

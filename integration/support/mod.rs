@@ -4,6 +4,7 @@
 pub mod app;
 pub mod canary;
 pub mod certificates;
+pub mod cluster;
 pub mod compiled;
 pub mod connections;
 pub mod consul;

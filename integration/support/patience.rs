@@ -24,6 +24,22 @@ pub fn eventually<T>(expected: impl Display, mut probe: impl FnMut() -> Option<T
     }
 }
 
+/// How long something may take in which a whole cluster has a part.
+const MUCH_PATIENCE: Duration = Duration::from_secs(120);
+
+/// The same for what a cluster does: with more patience, and asking less often.
+#[track_caller]
+pub fn patiently<T>(expected: impl Display, mut probe: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + MUCH_PATIENCE;
+    loop {
+        if let Some(value) = probe() {
+            return value;
+        }
+        assert!(Instant::now() < end, "expected within {MUCH_PATIENCE:?}: {expected}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
 /// The same for asynchronous probes.
 pub async fn eventually_async<T>(
     expected: impl Display,

@@ -1,0 +1,3 @@
+//! What takes minutes: `make e2e-full`.
+
+mod outage;
