@@ -9,6 +9,7 @@ mod bad_input;
 mod calls;
 mod checks;
 mod clock;
+mod compose;
 mod confined;
 mod consul;
 mod crash;
