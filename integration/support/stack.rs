@@ -125,14 +125,14 @@ impl Stack {
 
     /// What it answers to a body; none if it does not.
     pub fn post(&self, port: u16, path: &str, body: &str) -> Option<String> {
-        self.fetch(port, path, &[&format!("--post-data={body}")])
+        self.fetch(port, path, &["--data", body])
     }
 
     fn fetch(&self, port: u16, path: &str, words: &[&str]) -> Option<String> {
         let url = format!("http://127.0.0.1:{port}{path}");
-        let mut command = self.inside("busybox");
-        command.args(["wget", "-q", "-T", "5", "-O", "-"]).args(words).arg(url);
-        let output = command.output().expect("busybox");
+        let mut command = self.inside("curl");
+        command.args(["--silent", "--fail", "--max-time", "5"]).args(words).arg(url);
+        let output = command.output().expect("curl");
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
