@@ -90,8 +90,8 @@ fn nginx_takes_rehup_along_when_it_ends_and_both_come_back() {
     shows(&stack, "one");
     stack.settles("nginx", 2, "confirmed");
 
-    // A crash: nginx's restart policy brings it back with what is on the volume. Rehup's was asked
-    // while nginx was not up yet, and an engine asks once: the next `up` brings it back.
+    // A crash: nginx's restart policy brings it back with what is on the volume. Podman asks Rehup's
+    // once, while nginx is not up yet: the next `up` brings it back, with what has come meanwhile.
     stack.signal("nginx", "KILL");
     patiently("nginx was started again", || {
         (stack.inspect("nginx", "{{.RestartCount}}") != "0").then_some(())
