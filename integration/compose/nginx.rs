@@ -74,6 +74,17 @@ fn a_key_reaches_the_page_by_a_signal_and_what_is_broken_does_not() {
 }
 
 #[test]
+fn a_fresh_volume_belongs_to_the_user_of_the_image() {
+    let stack = Stack::new("compose.yaml", &["rehup"]);
+    let image = format!("localhost/rehup:{}", env!("CARGO_PKG_VERSION"));
+    // As another user: Podman would give the volume to the container's own in any case, Docker
+    // looks at the image's folder alone.
+    let words = ["run", "--rm", "--user", "0:0", "--volume", "fresh:/shared", &image, "schema"];
+    stack.podman(&words);
+    assert_eq!(stack.owner("fresh"), (65532, 65532));
+}
+
+#[test]
 fn the_health_check_passes_while_rehup_answers_and_only_then() {
     let stack = up();
     patiently("Rehup answers", || stack.healthy("rehup").then_some(()));

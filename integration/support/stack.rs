@@ -7,6 +7,7 @@
 
 use std::{
     fs,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     process::{Command, Output},
 };
@@ -87,6 +88,13 @@ impl Stack {
     pub fn exec(&self, service: &str, words: &[&str]) -> String {
         let container = self.container(service);
         self.podman(&[&["exec", container.as_str()], words].concat())
+    }
+
+    /// User and group of a volume.
+    pub fn owner(&self, volume: &str) -> (u32, u32) {
+        let path = self.podman(&["volume", "inspect", "--format", "{{.Mountpoint}}", volume]);
+        let folder = fs::metadata(path.trim()).expect("the volume's folder");
+        (folder.uid(), folder.gid())
     }
 
     /// One field of what podman knows of a service's container.
