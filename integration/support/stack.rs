@@ -10,6 +10,7 @@ use std::{
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     process::{Command, Output},
+    time::Duration,
 };
 
 use serde_json::Value;
@@ -25,8 +26,7 @@ pub struct Stack {
     project: String,
     /// Process 1 of its namespaces.
     init: u32,
-    // Ends before its folder does.
-    _keeper: Process,
+    keeper: Process,
     folder: tempfile::TempDir,
 }
 
@@ -43,7 +43,7 @@ impl Stack {
         let text = fs::read_to_string(root().join("deploy").join(file)).expect("a Compose file");
         let project = text.lines().find_map(|line| line.strip_prefix("name: "));
         let project = project.expect("the file names its project").to_owned();
-        let stack = Self { file, project, init, _keeper: keeper, folder };
+        let stack = Self { file, project, init, keeper, folder };
         let copies = stack.folder.path().join("images");
         let script = root().join("integration/compose/images.sh");
         let built = stack.inside(script).arg(copies).args(images).output();
@@ -59,8 +59,15 @@ impl Stack {
         let of = |name: &str| self.folder.path().join(name);
         command.env("CONTAINERS_CONF", of("containers.conf"));
         command.env("CONTAINERS_STORAGE_CONF", of("storage.conf"));
+        command.env("CGROUP", self.cgroup());
         command.env("PROJECT", &self.project).env("REHUP", super::app::program());
         command
+    }
+
+    /// Where the cgroups of its containers are.
+    fn cgroup(&self) -> String {
+        let name = self.folder.path().file_name().expect("a name").to_string_lossy();
+        format!("/rehup-test-{}", name.trim_start_matches('.'))
     }
 
     /// Runs podman-compose on the file.
@@ -165,9 +172,31 @@ impl Drop for Stack {
             }
         }
         let mut command = self.inside("podman");
-        // Beside the processes, which end with their namespaces, cgroups are all that is left.
         drop(command.args(["rm", "--all", "--force", "--time", "0"]).output());
+        self.keeper.kill();
+        let cgroup = self.cgroup();
+        let tops = fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten();
+        let tops = tops.map(|top| top.path()).chain(["/sys/fs/cgroup".into()]);
+        for place in tops.map(|top| top.join(cgroup.trim_start_matches('/'))) {
+            // What was killed is still dying.
+            for _ in 0..200 {
+                remove_cgroups(&place);
+                if !place.exists() {
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
     }
+}
+
+/// Removes a cgroup without processes and all below it.
+fn remove_cgroups(place: &Path) {
+    let below = fs::read_dir(place).into_iter().flatten().flatten();
+    for child in below.map(|entry| entry.path()).filter(|path| path.is_dir()) {
+        remove_cgroups(&child);
+    }
+    drop(fs::remove_dir(place));
 }
 
 /// Tells podman to share nothing with a podman of this machine.
