@@ -6,11 +6,11 @@
 # - `--requires`, made from `depends_on`, is refused by podman 4.3 where one dependency has another.
 #   Their order is podman-compose's own work, which starts one after the other.
 #
-# And every container is in cgroups of this test, which are all of it that namespaces do not end.
+# And with CGROUP every container is in cgroups of this test, which are all of it that namespaces do not end.
 set -euo pipefail
 words=()
-if [ "${1:-}" = create ]; then
-    words=(create "--cgroup-parent=${CGROUP:?}")
+if [ "${1:-}" = create ] && [ -n "${CGROUP:-}" ]; then
+    words=(create "--cgroup-parent=$CGROUP")
     shift
 fi
 for word in "$@"; do
