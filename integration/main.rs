@@ -10,6 +10,7 @@ mod calls;
 mod charts;
 mod checks;
 mod clock;
+mod compose;
 mod confined;
 mod consul;
 mod crash;

@@ -9,8 +9,10 @@
 # use it goes on: such tests are named at the end as not run (integration/needs says which).
 # Nothing is asked of apt while everything is there, and no package's service is started.
 set -euo pipefail
+here=$(dirname "${BASH_SOURCE[0]}")
+podman_compose=$here/../target/tools/podman-compose
 
-# Beside programs: `protos` are protobuf's well-known types; `root`, `mounts`, `userns`, `fuse` and
+# Beside programs: `containers` is all that a Compose file needs; `protos` are protobuf's well-known types; `root`, `mounts`, `userns`, `fuse` and
 # `cgroups` (of the first version) are rights of ours or of the kernel, where `mounts` is what root needs for a test that others pass without.
 has() {
     case $1 in
@@ -27,6 +29,8 @@ has() {
         venv) python3 -c 'import ensurepip' 2>/dev/null ;;
         helm | kustomize | kubernetes-validate) has_built "$1" ;;
         cni) [ -x /usr/lib/cni/bridge ] ;;
+        containers) has_containers ;;
+        podman-compose) [ -x "$podman_compose/bin/podman-compose" ] ;;
         certificates) [ -s /etc/ssl/certs/ca-certificates.crt ] ;;
         *) command -v "$1" >/dev/null || [ -x "/usr/sbin/$1" ] ;;
     esac
@@ -50,6 +54,26 @@ has_protos() {
     return $found
 }
 
+# What a Compose file is brought up with, and its images are built with.
+has_containers() {
+    local program
+    has root || return 1
+    for program in podman buildah runc catatonit iptables ip nsenter curl busybox; do
+        has "$program" || return 1
+    done
+    # Podman's own, at no place where a shell would find them.
+    for program in netavark aardvark-dns; do
+        [ -x "/usr/lib/podman/$program" ] || has "$program" || return 1
+    done
+}
+
+# From PyPI, at the version that the tests know.
+get_podman_compose() {
+    printf 'installing podman-compose into %s\n' "$podman_compose" >&2
+    { python3 -m venv "$podman_compose" && "$podman_compose/bin/pip" install --quiet \
+        --requirement "$here/compose/requirements.txt"; } >&2 || rm -rf "$podman_compose"
+}
+
 # Debian's package for a program.
 package() {
     case $1 in
@@ -60,6 +84,8 @@ package() {
         musl-gcc) echo musl-tools ;;
         certificates) echo ca-certificates ;;
         cni) echo containernetworking-plugins ;;
+        containers) echo podman buildah runc netavark aardvark-dns catatonit iptables iproute2 curl busybox-static ;;
+        podman-compose) echo python3-venv ;;
         ip) echo iproute2 ;;
         pgrep) echo procps ;;
         busybox) echo busybox-static ;;
@@ -123,7 +149,7 @@ say_missing() {
 fatal=(cc protoc protos)
 case ${1:-} in
     build) optional=() ;;
-    test) fatal+=(setpriv) optional=(unshare openssl nginx prometheus etcd strace vim libfaketime java setcap venv) ;;
+    test) fatal+=(setpriv) optional=(unshare openssl nginx prometheus etcd strace vim libfaketime java setcap venv containers podman-compose) ;;
     demo) optional=(nginx) ;;
     image) fatal+=(musl-gcc buildah certificates) optional=() ;;
     box) fatal=(cc openssl containerd runc nsenter ip iptables pgrep cni) optional=() ;;
@@ -142,6 +168,7 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     # shellcheck disable=SC2046 # several packages
     install $(packages "${lacking[@]}")
 fi
+case " ${lacking[*]} " in *' podman-compose '*) ! has containers || get_podman_compose ;; esac
 mapfile -t lacking < <(missing "${optional[@]}")
 [ ${#lacking[@]} -eq 0 ] || say_missing "some of this $1 is left out" "${lacking[@]}"
 mapfile -t lacking < <(missing "${fatal[@]}")

@@ -35,7 +35,7 @@ if readelf -l "$REHUP_STATIC" | grep -q INTERP; then
 fi
 
 rm -rf "$context"
-mkdir -p "$context"
+mkdir -p "$context/shared"
 install -m 0755 "$REHUP_STATIC" "$context/rehup"
 install -m 0644 /etc/ssl/certs/ca-certificates.crt "$context"
 # No step of it runs a program or fetches anything; with the time of the commit it is the same each time.

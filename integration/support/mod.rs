@@ -24,5 +24,6 @@ pub mod processes;
 pub mod program;
 pub mod prometheus;
 pub mod proxy;
+pub mod stack;
 pub mod store;
 pub mod target;
