@@ -31,6 +31,7 @@ mod quoting;
 mod readers;
 mod readme;
 mod real;
+mod recipes;
 mod reload;
 mod rollback;
 mod secrets;

@@ -24,6 +24,8 @@ has() {
         libfaketime) compgen -G '/usr/lib/*/faketime/libfaketime.so.1' >/dev/null ;;
         java) command -v java >/dev/null && command -v javac >/dev/null ;; # The compiler too.
         etcd) [ -x "${ETCD_OLD:-/usr/bin/etcd}" ] ;; # The second, older one, where Debian puts it.
+        postgres) compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null ;;
+        python3 | node) [ -x "/usr/bin/$1" ] || [ -x "/usr/local/bin/$1" ] ;; # Where every user may run it.
         *) command -v "$1" >/dev/null || [ -x "/usr/sbin/$1" ] ;;
     esac
 }
@@ -49,6 +51,8 @@ package() {
         etcd) echo etcd-server ;;
         java) echo default-jdk-headless ;;
         setcap) echo libcap2-bin ;;
+        postgres) echo postgresql ;;
+        node) echo nodejs ;;
         *) echo "$1" ;;
     esac
 }
@@ -105,7 +109,7 @@ say_missing() {
 fatal=(cc protoc protos)
 case ${1:-} in
     build) optional=() ;;
-    test) fatal+=(setpriv) optional=(unshare openssl nginx prometheus etcd strace vim libfaketime java setcap) ;;
+    test) fatal+=(setpriv) optional=(unshare openssl nginx prometheus etcd strace vim libfaketime java setcap haproxy postgres python3 node) ;;
     demo) optional=(nginx) ;;
     missing)
         shift

@@ -23,5 +23,6 @@ pub mod processes;
 pub mod program;
 pub mod prometheus;
 pub mod proxy;
+pub mod recipe;
 pub mod store;
 pub mod target;
