@@ -22,6 +22,7 @@ mod hostile;
 mod lifecycle;
 mod malice;
 mod matrix;
+mod migration;
 mod names;
 mod newer;
 mod operator;

@@ -8,7 +8,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 integration/setup.sh test
-integration/servers/build.sh
+integration/servers/build.sh etcd etcdutl consul caddy oauth2-proxy
 target=${CARGO_TARGET_DIR:-target}
 cargo build --release --locked
 REHUP=$(realpath "$target/release/rehup")

@@ -1,6 +1,6 @@
 //! nginx, HAProxy, Caddy, Prometheus, oauth2-proxy.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::support::{
     http,
@@ -11,10 +11,16 @@ use crate::support::{
 /// A value that means something in most languages of configuration.
 const HOSTILE: &str = "it's \"new\" #1; {x}";
 
+/// Two users with their passwords' hashes, and what their clients send.
+const ADA: &str = "ada:{SHA}dE0S9hyG7anUuVuQD6nd56rpIhQ=";
+const AS_ADA: &str = "authorization: Basic YWRhOnBhc3N3b3JkLW9mLWFkYQ==";
+const BOB: &str = "bob:{SHA}bCghNTXVVSIll+eLwqXox5y4JoE=";
+const AS_BOB: &str = "authorization: Basic Ym9iOnBhc3N3b3JkLW9mLWJvYg==";
+
 /// A server that `integration/servers/build.sh` built, or the one that a variable names.
-fn built(variable: &str, name: &str) -> std::path::PathBuf {
+fn built(variable: &str, name: &str) -> PathBuf {
     let fallback = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/servers").join(name);
-    std::env::var_os(variable).map_or(fallback, Into::into)
+    std::env::var_os(variable).map_or(fallback, PathBuf::from)
 }
 
 #[test]
@@ -110,4 +116,49 @@ fn caddy_gets_a_change_and_no_broken_file() {
     recipe.serves(at, "/", &hostile);
     recipe.put("grace", "5s");
     recipe.ends(3, "confirmed");
+}
+
+#[test]
+fn oauth2_proxy_is_started_again_and_reads_its_users_by_itself() {
+    let mut recipe = Recipe::new("oauth2-proxy");
+    recipe.brings("oauth2-proxy", &built("OAUTH2_PROXY", "oauth2-proxy"));
+    let at = recipe.port("4180");
+    recipe.port("44180");
+    recipe.put("client_id", "rehup");
+    recipe.put("banner", "hello");
+    recipe.put("emails.txt", "somebody@example.org\n");
+    recipe.put("htpasswd", &format!("{ADA}\n"));
+    let secrets = recipe.app.folder().join("secrets");
+    std::fs::create_dir(&secrets).expect("a folder");
+    std::fs::write(secrets.join("client_secret"), "a-secret-of-a-client").expect("a file");
+    std::fs::write(secrets.join("cookie_secret"), "0123456789abcdef").expect("a file");
+    recipe.lay_out("oauth2-proxy", "rehup.yaml");
+    recipe.start(Ends::Again);
+    let greets = |text: &str| {
+        eventually(format_args!("the page greets with {text}; {}", recipe.said()), || {
+            http::get(at, "/oauth2/sign_in").filter(|page| page.body.contains(text)).map(|_| ())
+        });
+    };
+    let lets_in = |user: &str, status: u16| {
+        eventually(format_args!("{user} is answered {status}; {}", recipe.said()), || {
+            let answer = http::get_with(at, "/", &[user])?;
+            (answer.status == status).then_some(())
+        });
+    };
+    greets("hello");
+    lets_in(AS_ADA, 202);
+    lets_in(AS_BOB, 403);
+
+    // Its own watch, and no reload: the target is not told of this file.
+    recipe.put("htpasswd", &format!("{ADA}\n{BOB}\n"));
+    lets_in(AS_BOB, 202);
+    assert!(!recipe.app.log().contains("SIGTERM"), "{}", recipe.app.tail());
+
+    recipe.put("banner", "good morning");
+    greets("good morning");
+    recipe.ends(3, "confirmed");
+
+    recipe.put("client_id", "");
+    recipe.is_refused(3);
+    greets("good morning");
 }

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Puts the stores' servers that the tests need into target/servers, at the versions that go.mod pins.
+# Puts the servers that the tests need into target/servers, at the versions that go.mod pins.
 #
-# build.sh [etcd] [etcdutl] [consul]
+# build.sh [etcd] [etcdutl] [consul] [caddy] [oauth2-proxy]   the stores', where none is named
 #
-# A server is taken, in this order: as $ETCD, $ETCDUTL or $CONSUL says, from PATH if it has the pinned
-# version, from an earlier build, or built now from Go modules (2 to 10 minutes each, once).
+# A server is taken, in this order: as $ETCD, $ETCDUTL, $CONSUL, $CADDY or $OAUTH2_PROXY says, from PATH
+# if it has the pinned version, from an earlier build, or built now from Go modules (2 to 10 minutes
+# each, once).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 out=$PWD/../../target/servers
@@ -13,12 +14,20 @@ pinned() {
     case $1 in
         etcd | etcdutl) sed -n 's#^require go.etcd.io/etcd/server/v3 v##p' etcd/go.mod ;;
         consul) sed -n 's#^require github.com/hashicorp/consul v##p' consul/go.mod ;;
+        caddy) sed -n 's#^require github.com/caddyserver/caddy/v2 v##p' caddy/go.mod ;;
+        oauth2-proxy) sed -n 's#^require github.com/oauth2-proxy/oauth2-proxy/v7 v##p' oauth2-proxy/go.mod ;;
     esac
 }
 
 # The module that builds it.
 module() {
     echo "${1/etcdutl/etcd}"
+}
+
+# The variable that names another one.
+variable() {
+    local name=${1^^}
+    echo "${name//-/_}"
 }
 
 version_of() {
@@ -36,7 +45,7 @@ need_go() {
     have=$(go env GOVERSION 2>/dev/null | sed 's/^go//') || have=
     if [ -z "$have" ] || [ "$(printf '%s\n' "$needed" "$have" | sort -V | head -n 1)" != "$needed" ]; then
         printf 'The tests need %s %s: install Go %s or newer (this machine has %s) from https://go.dev/dl, or set %s to that server.\n' \
-            "$1" "$(pinned "$1")" "${needed%.0}" "${have:-none}" "${1^^}" >&2
+            "$1" "$(pinned "$1")" "${needed%.0}" "${have:-none}" "$(variable "$1")" >&2
         exit 1
     fi
 }
@@ -46,6 +55,7 @@ build() {
     case $name in
         etcdutl) package=go.etcd.io/etcd/etcdutl/v3 ;;
         consul) package=github.com/hashicorp/consul ;;
+        oauth2-proxy) package=github.com/oauth2-proxy/oauth2-proxy/v7 ;;
     esac
     need_go "$name"
     printf 'building %s %s from Go modules, once\n' "$name" "$(pinned "$name")" >&2
@@ -56,7 +66,8 @@ build() {
 }
 
 provide() {
-    local name=$1 variable=${1^^} module found
+    local name=$1 variable module found
+    variable=$(variable "$name")
     module=$(module "$name")
     [ -z "${!variable:-}" ] || return 0
     if [ "$out/$name" -nt "$module/go.mod" ] && [ "$out/$name" -nt "$module/go.sum" ]; then

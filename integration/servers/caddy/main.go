@@ -1,4 +1,4 @@
-// Caddy with the modules that the recipe uses, at the version that go.mod pins, for the tests.
+// Caddy at the version that go.mod pins, with the modules that the recipe needs, for the tests.
 package main
 
 import (
