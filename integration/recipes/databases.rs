@@ -35,7 +35,6 @@ impl Database {
         recipe.lay_out("postgresql", file);
         let cluster = ["initdb", "--no-sync", "--username=postgres", "--auth=peer", "-D"];
         recipe.does(&[&cluster[..], &[path(&data)]].concat());
-        recipe.app.variable("PGPORT", &port);
         recipe.start(Ends::Once);
         Self { recipe, sockets, port }
     }
@@ -65,10 +64,10 @@ fn postgresql_gets_a_change_by_a_signal_and_no_broken_file() {
     database.recipe.put("work_mem", "5MB");
     database.uses("work_mem", "5MB");
     // It was signalled, and nothing tells what it made of that.
-    database.recipe.ends(2, "unknown");
+    database.recipe.ends("unknown");
 
     database.recipe.put("work_mem", "much");
-    database.recipe.is_refused(2);
+    database.recipe.is_refused();
     database.uses("work_mem", "5MB");
     database.recipe.put("work_mem", "6MB");
     database.uses("work_mem", "6MB");
@@ -79,16 +78,16 @@ fn postgresql_proves_a_change_to_a_script_and_what_it_rejects_is_rolled_back() {
     let database = Database::start("rehup.psql.yaml");
     database.recipe.put("work_mem", "5MB");
     database.uses("work_mem", "5MB");
-    database.recipe.ends(2, "confirmed");
+    database.recipe.ends("confirmed");
 
     database.recipe.put("work_mem", "much");
-    database.recipe.is_refused(2);
+    database.recipe.is_refused();
     database.recipe.put("work_mem", "6MB");
-    database.recipe.ends(3, "confirmed");
+    database.recipe.ends("confirmed");
 
     // No checker reads this one, but the server does.
     database.recipe.put("clients/web", "10.0.0.0/800");
-    database.recipe.ends(5, "confirmed");
+    database.recipe.ends("confirmed");
     assert_eq!(database.recipe.app.status()["generation"]["rollback"], true);
     let rules = database.asks("select count(*) from pg_hba_file_rules where error is not null");
     assert_eq!(rules, "0", "the file is the one before");

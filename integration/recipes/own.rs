@@ -15,14 +15,14 @@ fn follows(mut recipe: Recipe, name: &str) {
 
     recipe.put("greeting", "good \"morning\"");
     recipe.serves(at, "/", "good \"morning\"");
-    recipe.ends(2, "confirmed");
+    recipe.ends("confirmed");
 
     // The program itself says no before anybody sees it.
     recipe.put("limit", "0");
-    recipe.is_refused(2);
+    recipe.is_refused();
     recipe.serves(at, "/", "good \"morning\"");
     recipe.put("limit", "20");
-    recipe.ends(3, "confirmed");
+    recipe.ends("confirmed");
 }
 
 /// A recipe with its folder where its image has the program's.

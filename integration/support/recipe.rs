@@ -2,6 +2,7 @@
 //! program that its first line names, both as one user in a PID namespace of their own, as in a pod.
 
 use std::{
+    cell::Cell,
     fs,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -57,18 +58,24 @@ impl Places {
     }
 }
 
-/// One pass from left to right; where several match, the longest.
+/// One pass from left to right over whole paths and whole numbers; where several match, the longest.
 fn replace<'a>(text: &str, pairs: impl Iterator<Item = (&'a str, &'a str)>) -> String {
     let mut pairs: Vec<_> = pairs.collect();
     pairs.sort_by_key(|(from, _)| std::cmp::Reverse(from.len()));
-    let (mut replaced, mut rest) = (String::new(), text);
+    let in_word = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || "-_.".contains(c));
+    let (mut replaced, mut rest, mut before) = (String::new(), text, None);
     while let Some(next) = rest.chars().next() {
-        let (take, put) = match pairs.iter().find(|(from, _)| rest.starts_with(from)) {
+        let found = pairs.iter().find(|(from, _)| {
+            let after = rest.strip_prefix(from).map(|rest| rest.chars().next());
+            !in_word(before) && after.is_some_and(|after| !in_word(after))
+        });
+        let (take, put) = match found {
             Some((from, to)) => (from.len(), (*to).to_owned()),
             None => (next.len_utf8(), next.to_string()),
         };
         replaced.push_str(&put);
-        rest = rest.split_at(take).1;
+        let (taken, left) = rest.split_at(take);
+        (before, rest) = (taken.chars().next_back(), left);
     }
     replaced
 }
@@ -114,6 +121,8 @@ pub struct Recipe {
     path: String,
     target: &'static str,
     line: Vec<String>,
+    /// The last generation that ended as it should.
+    last: Cell<u64>,
 }
 
 impl Recipe {
@@ -132,7 +141,8 @@ impl Recipe {
         let path = format!("{}:{}", own.display(), folders.join(":"));
         let processes = Processes::new();
         let (user, group) = (65532, 65532);
-        Self { program: None, processes, app, places, user, group, path, target, line: Vec::new() }
+        let (program, line, last) = (None, Vec::new(), Cell::new(0));
+        Self { program, processes, app, places, user, group, path, target, line, last }
     }
 
     /// As another user than in our manifests.
@@ -215,8 +225,7 @@ impl Recipe {
         }
         line.extend(self.line.iter().cloned());
         self.program = Some(self.processes.start(&line, &self.app.folder().join("output")));
-        let told = self.app.settles(self.target, "confirmed");
-        assert_eq!(told["generation"], 1, "{told}; {}", self.said());
+        self.ends("confirmed");
     }
 
     /// What the program has printed.
@@ -240,25 +249,29 @@ impl Recipe {
         });
     }
 
-    /// Waits until the target has ended this generation so.
+    /// Waits until the target has ended a newer generation so, and the visible one.
     #[track_caller]
-    pub fn ends(&self, generation: u64, outcome: &str) -> serde_json::Value {
-        let expected = format_args!("{generation} ends {outcome}; {}", self.app.tail());
-        eventually(expected, || {
-            let told = self.app.try_status()?["targets"][self.target].clone();
-            (told["outcome"] == outcome && told["generation"] == generation).then_some(told)
-        })
+    pub fn ends(&self, outcome: &str) {
+        let last = self.last.get();
+        let expected = format_args!("one after {last} ends {outcome}; {}", self.app.tail());
+        self.last.set(eventually(expected, || {
+            let status = self.app.try_status()?;
+            let told = &status["targets"][self.target];
+            let number = told["generation"].as_u64().filter(|number| *number > last)?;
+            let visible = status["generation"]["number"] == number;
+            (told["outcome"] == outcome && visible).then_some(number)
+        }));
     }
 
-    /// Waits until the check has refused what would come next, while this generation stays.
+    /// Waits until the check has refused what would come next, while the last one stays.
     #[track_caller]
-    pub fn is_refused(&self, stays: u64) {
+    pub fn is_refused(&self) {
         eventually(format_args!("the check says no; {}", self.app.tail()), || {
             let answer = self.app.get("/freshz")?;
-            (answer.status == 503 && answer.body.contains("check")).then_some(())
+            (answer.status == 503 && answer.body.contains("check:")).then_some(())
         });
         let visible = &self.app.status()["generation"]["number"];
-        assert_eq!(visible, stays, "readers never see it");
+        assert_eq!(*visible, self.last.get(), "readers never see it");
         self.app.answers("/readyz", 200);
     }
 }
