@@ -198,7 +198,7 @@ impl Recipe {
     /// The words in front of what runs as the user.
     fn as_the_user(&self) -> Vec<String> {
         let (user, group) = (format!("--reuid={}", self.user), format!("--regid={}", self.group));
-        let words = ["setpriv", &user, &group, "--clear-groups", "env", "--unset=HOME"];
+        let words = ["setpriv", &user, &group, "--clear-groups", "env", "HOME=/"];
         let path = format!("PATH={}", self.path);
         words.map(str::to_owned).into_iter().chain([path]).collect()
     }
