@@ -15,15 +15,20 @@ fn recipes() -> BTreeSet<String> {
     folders.map(|entry| entry.file_name().into_string().expect("UTF-8")).collect()
 }
 
+/// The configurations of a recipe.
+fn configurations(recipe: &str) -> Vec<String> {
+    let entries = fs::read_dir(folder().join(recipe)).expect("a recipe");
+    let names = entries.map(|it| it.expect("an entry").file_name().into_string().expect("UTF-8"));
+    names
+        .filter(|name| name.starts_with("rehup.") && name.rsplit('.').next() == Some("yaml"))
+        .collect()
+}
+
 #[test]
 fn every_recipe_is_accepted() {
     let mut files = 0;
     for recipe in recipes() {
-        for entry in fs::read_dir(folder().join(&recipe)).expect("a recipe") {
-            let file = entry.expect("an entry").file_name().into_string().expect("UTF-8");
-            if !(file.starts_with("rehup") && file.ends_with(".yaml")) {
-                continue;
-            }
+        for file in configurations(&recipe) {
             let app = App::new();
             lay_out(&app, &recipe, &file, &Places::of(&app));
             let check = app.run(&["check"]);
@@ -32,7 +37,7 @@ fn every_recipe_is_accepted() {
             files += 1;
         }
     }
-    assert!(files > 15, "only {files} recipes found");
+    assert!(files > 15, "only {files} configurations found");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! PostgreSQL, by a bare signal and by a script that proves the reload.
+//! A database, by a bare signal and by a script that proves the reload.
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +15,7 @@ fn programs() -> PathBuf {
     versions.pop().expect("a version of PostgreSQL").join("bin")
 }
 
-/// A PostgreSQL that runs on what a recipe's Rehup publishes.
+/// A server that runs on what a recipe's Rehup publishes.
 struct Database {
     recipe: Recipe,
     sockets: PathBuf,

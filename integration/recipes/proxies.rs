@@ -1,4 +1,4 @@
-//! nginx, HAProxy, Caddy, Prometheus, oauth2-proxy.
+//! Servers that pass requests on, and Prometheus.
 
 use std::path::{Path, PathBuf};
 
