@@ -145,18 +145,20 @@ fn oauth2_proxy_is_started_again_and_reads_its_users_by_itself() {
             (answer.status == status).then_some(())
         });
     };
+    let starts = || recipe.said().matches("OAuthProxy configured").count();
     greets("hello");
     lets_in(AS_ADA, 202);
     lets_in(AS_BOB, 403);
 
-    // Its own watch, and no reload: the target is not told of this file.
+    // Its own watch: the target is not told of this file.
     recipe.put("htpasswd", &format!("{ADA}\n{BOB}\n"));
     lets_in(AS_BOB, 202);
-    assert!(!recipe.app.log().contains("SIGTERM"), "{}", recipe.app.tail());
+    assert_eq!(starts(), 1, "{}", recipe.said());
 
     recipe.put("banner", "good morning");
     greets("good morning");
     recipe.ends("confirmed");
+    assert_eq!(starts(), 2, "{}", recipe.said());
 
     recipe.put("client_id", "");
     recipe.is_refused();
