@@ -32,6 +32,8 @@ has() {
         containers) has_containers ;;
         podman-compose) [ -x "$podman_compose/bin/podman-compose" ] ;;
         certificates) [ -s /etc/ssl/certs/ca-certificates.crt ] ;;
+        postgres) compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null ;;
+        python3 | node) [ -x "/usr/bin/$1" ] || [ -x "/usr/local/bin/$1" ] ;; # Where every user may run it.
         *) command -v "$1" >/dev/null || [ -x "/usr/sbin/$1" ] ;;
     esac
 }
@@ -93,6 +95,8 @@ package() {
         java) echo default-jdk-headless ;;
         setcap) echo libcap2-bin ;;
         venv) echo python3-venv ;;
+        postgres) echo postgresql ;;
+        node) echo nodejs ;;
         *) echo "$1" ;;
     esac
 }
@@ -149,7 +153,7 @@ say_missing() {
 fatal=(cc protoc protos)
 case ${1:-} in
     build) optional=() ;;
-    test) fatal+=(setpriv) optional=(unshare openssl nginx prometheus etcd strace vim libfaketime java setcap venv containers podman-compose) ;;
+    test) fatal+=(setpriv) optional=(unshare openssl nginx prometheus etcd strace vim libfaketime java setcap haproxy postgres python3 node venv containers podman-compose) ;;
     demo) optional=(nginx) ;;
     image) fatal+=(musl-gcc buildah certificates) optional=() ;;
     box) fatal=(cc openssl containerd runc nsenter ip iptables pgrep cni) optional=() ;;

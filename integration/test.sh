@@ -8,7 +8,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 integration/setup.sh test
-integration/servers/build.sh
+integration/servers/build.sh etcd etcdutl consul caddy oauth2-proxy
 # What reads charts and manifests: without one of them its tests are left out.
 for program in helm kustomize kubernetes-validate; do
     integration/servers/build.sh "$program" || true

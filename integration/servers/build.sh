@@ -1,13 +1,12 @@
 #!/usr/bin/env bash
 # Puts programs that the tests need and no package brings into target/servers, at the versions that
-# are pinned beside this file: the stores' servers, and what reads charts and manifests.
+# are pinned beside this file: the stores' servers, those of recipes, and what reads charts and manifests.
 #
-# build.sh [etcd] [etcdutl] [consul] [helm] [kustomize] [kubernetes-validate]
+# build.sh [etcd] [etcdutl] [consul] [caddy] [oauth2-proxy] [helm] [kustomize] [kubernetes-validate]
 #
-# A program is taken, in this order: as $ETCD, $ETCDUTL, $CONSUL, $HELM, $KUSTOMIZE or
-# $KUBERNETES_VALIDATE says, from PATH if it has the pinned version, from an earlier build, or built
-# now: from Go modules (1 to 10 minutes each, once), kubernetes-validate from PyPI. Without a name it
-# is the stores' servers.
+# A program is taken, in this order: as its variable says ($ETCD, $OAUTH2_PROXY and so on), from PATH if
+# it has the pinned version, from an earlier build, or built now: from Go modules (1 to 10 minutes each,
+# once), kubernetes-validate from PyPI. Without a name it is the stores' servers.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 out=$PWD/../../target/servers
@@ -16,6 +15,8 @@ pinned() {
     case $1 in
         etcd | etcdutl) sed -n 's#^require go.etcd.io/etcd/server/v3 v##p' etcd/go.mod ;;
         consul) sed -n 's#^require github.com/hashicorp/consul v##p' consul/go.mod ;;
+        caddy) sed -n 's#^require github.com/caddyserver/caddy/v2 v##p' caddy/go.mod ;;
+        oauth2-proxy) sed -n 's#^require github.com/oauth2-proxy/oauth2-proxy/v7 v##p' oauth2-proxy/go.mod ;;
         helm) sed -n 's#^\thelm.sh/helm/v3 v\([^ ]*\).*#\1#p' helm/go.mod ;;
         kustomize) sed -n 's#^\tsigs.k8s.io/kustomize/kustomize/v5 v\([^ ]*\).*#\1#p' kustomize/go.mod ;;
         kubernetes-validate) sed -n 's#^kubernetes-validate==\([^ ]*\).*#\1#p' "$(pins "$1")" ;;
@@ -66,6 +67,7 @@ build() {
     case $name in
         etcdutl) package=go.etcd.io/etcd/etcdutl/v3 ;;
         consul) package=github.com/hashicorp/consul ;;
+        oauth2-proxy) package=github.com/oauth2-proxy/oauth2-proxy/v7 ;;
         helm) package=helm.sh/helm/v3/cmd/helm flags="$flags -X helm.sh/helm/v3/internal/version.version=v$(pinned helm)" ;;
         kustomize) package=sigs.k8s.io/kustomize/kustomize/v5 ;;
     esac

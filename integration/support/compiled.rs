@@ -20,9 +20,14 @@ pub fn c(name: &str) -> PathBuf {
 
 /// A Go program.
 pub fn go(name: &str) -> PathBuf {
+    go_at(&source(&format!("{name}.go")), name)
+}
+
+/// One that lies elsewhere.
+pub fn go_at(source: &Path, name: &str) -> PathBuf {
     compiled(name, |built| {
         let mut command = Command::new("go");
-        command.args(["build", "-o"]).arg(built.join(name)).arg(source(&format!("{name}.go")));
+        command.args(["build", "-o"]).arg(built.join(name)).arg(source);
         command
     })
 }

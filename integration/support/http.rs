@@ -18,6 +18,11 @@ pub fn get(at: SocketAddr, path: &str) -> Option<Answer> {
     request(at, "GET", path, &[])
 }
 
+/// `GET` with headers.
+pub fn get_with(at: SocketAddr, path: &str, headers: &[&str]) -> Option<Answer> {
+    request(at, "GET", path, headers)
+}
+
 /// `POST` with headers and no body; none if nobody answers.
 pub fn post(at: SocketAddr, path: &str, headers: &[&str]) -> Option<Answer> {
     request(at, "POST", path, headers)

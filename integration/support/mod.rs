@@ -24,6 +24,7 @@ pub mod processes;
 pub mod program;
 pub mod prometheus;
 pub mod proxy;
+pub mod recipe;
 pub mod stack;
 pub mod store;
 pub mod target;
