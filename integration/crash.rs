@@ -19,6 +19,8 @@ use trace::{Fault, Point, points};
 /// Calls that change the volume, or make a change durable.
 const CHANGES: &str = "mkdirat,openat2,renameat,renameat2,symlinkat,unlinkat,fchmod,fchown,fsync,\
                        fdatasync,write,ftruncate,flock";
+/// What makes things visible.
+const FLIP: &str = "renameat";
 /// Whatever else names or touches a file.
 const ALL: &str = "%file,%desc";
 /// How many lives are tried at once.
@@ -77,10 +79,12 @@ fn faults(layout: Layout, calls: &str, faults: &[Fault], every: usize) -> Vec<Po
     let place = Place::within(&scene::tmpfs());
     let counts = Scene::with_an_old_generation(layout, place).counts(calls);
     let mut all = points(&counts, faults);
-    // A different part each time, and all of it in the soak.
+    // What makes things visible always, of the rest a different part each time, and all in the soak.
     assert!(!all.is_empty(), "no call was seen: {counts:?}");
     let begin = fastrand::usize(..every.min(all.len()));
-    all = all.into_iter().skip(begin).step_by(every).collect();
+    let mut chosen = (0..).map(|at: usize| at % every == begin);
+    let flips = |point: &Point| point.call == FLIP && point.fault == Fault::Kill;
+    all.retain(|point| chosen.next() == Some(true) || flips(point));
     all
 }
 
