@@ -6,24 +6,19 @@ use serde_json::Value;
 
 use crate::support::app::App;
 
-/// The documents of the README's manifest.
-fn manifest() -> Vec<Value> {
+/// The README's `ConfigMap`.
+fn config_map() -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
     let text = fs::read_to_string(path).expect("README.md");
     let block = text.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next());
-    let documents = block.expect("a block of YAML").split("\n---\n");
-    documents.map(|one| serde_saphyr::from_str(one).expect("YAML")).collect()
-}
-
-fn of_kind<'a>(manifest: &'a [Value], kind: &str) -> &'a Value {
-    manifest.iter().find(|it| it["kind"] == kind).unwrap_or_else(|| panic!("a {kind}"))
+    serde_saphyr::from_str(block.expect("a block of YAML")).expect("YAML")
 }
 
 #[test]
 fn the_configuration_and_its_template_are_accepted() {
     let app = App::new();
-    let manifest = manifest();
-    let files = of_kind(&manifest, "ConfigMap")["data"].as_object().expect("files");
+    let map = config_map();
+    let files = map["data"].as_object().expect("files");
     for (name, text) in files {
         let text = text.as_str().expect("text");
         // The ConfigMap is mounted elsewhere here.
@@ -32,21 +27,4 @@ fn the_configuration_and_its_template_are_accepted() {
     }
     let check = app.run(&["check"]);
     assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stderr));
-}
-
-#[test]
-fn the_pod_gives_the_sidecar_what_it_needs() {
-    let manifest = manifest();
-    let pod = &of_kind(&manifest, "Pod")["spec"];
-    assert_eq!(pod["shareProcessNamespace"], true, "a signal needs it");
-    let rehup = &pod["initContainers"][0];
-    assert_eq!(rehup["restartPolicy"], "Always", "a native sidecar");
-    assert_eq!(rehup["startupProbe"]["httpGet"]["path"], "/startupz");
-    let environment = rehup["env"].as_array().expect("environment");
-    let value =
-        |name: &str| environment.iter().find(|it| it["name"] == name).map(|it| &it["value"]);
-    let mounts = rehup["volumeMounts"].as_array().expect("mounts");
-    let mounted = |path: &Value| mounts.iter().any(|it| it["mountPath"] == *path);
-    assert!(value("REHUP_OUTPUT").is_some_and(mounted), "the volume is mounted where it writes");
-    assert!(value("REHUP_LISTEN").is_some(), "probes survive a broken configuration");
 }

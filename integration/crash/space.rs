@@ -52,9 +52,10 @@ fn full_then_not(volumes: &Volumes, layout: Layout, limit: &str, wide: &str) -> 
     let place = Place::mounted(path.clone(), outside, volumes.namespace.entry());
     let mut scene = Scene::new(layout, place, PADDING);
     scene.start(&[]);
-    // Fresh is what is published and told; or the reason why not.
+    // Fresh is what is published and told; or the reason why not. None yet is no reason.
     let settled = |scene: &Scene| {
-        let full = scene.app.get("/freshz")?.body.contains("publish: ");
+        let told = scene.app.get("/freshz")?.body;
+        let full = told.contains("publish: ") && !told.contains("no generation is visible yet");
         (full || scene.is_told()).then(|| !full && scene.is_told())
     };
     let old = eventually(format_args!("{limit}: {}", scene.app.tail()), || settled(&scene));
@@ -82,7 +83,7 @@ fn full_then_not(volumes: &Volumes, layout: Layout, limit: &str, wide: &str) -> 
 fn each_size(every: usize) {
     let volumes = Volumes::new();
     for layout in [Layout::Set, Layout::Files] {
-        let sizes = (8..100).step_by(2).map(|step| (format!("size={}k", 4 * step), "size=4m"));
+        let sizes = (8..100).map(|page| (format!("size={}k", 4 * page), "size=4m"));
         let nodes =
             (4..90).step_by(2).map(|count| (format!("nr_inodes={count}"), "nr_inodes=1000"));
         let name = |limit: String| {
@@ -93,7 +94,7 @@ fn each_size(every: usize) {
         let begin = fastrand::usize(..every);
         // Always among them: the least and the most, and those with room for a generation and none
         // for the journal that lists it.
-        let narrow = |at: usize| (16..=24).contains(&(at * 2 + 8));
+        let narrow = |at: usize| (17..=21).contains(&(at + 8));
         let always = |at: usize| at == 0 || at + 1 == all.len() || narrow(at);
         let chosen = |at: usize| at % every == begin || always(at);
         let some = all.iter().enumerate().filter(|(at, _)| chosen(*at)).map(|(_, it)| it.clone());
