@@ -298,3 +298,6 @@ pub(super) fn unique<T>(
         })?;
     Ok(named.into_parts().0)
 }
+
+#[cfg(test)]
+mod tests;
