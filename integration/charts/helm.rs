@@ -106,6 +106,14 @@ fn a_signal_has_one_pid_namespace_and_an_endpoint_has_none() {
 }
 
 #[test]
+fn probes_reach_a_pod_that_has_ipv6_alone() {
+    let rendering = Charts::new().rendering("", &["--set", "rehup.listen=[::]"]);
+    let pod = rendering.pod();
+    let rehup = named(&pod["initContainers"], "rehup");
+    assert_eq!(named(&rehup["env"], "REHUP_LISTEN")["value"], "[::]:9533");
+}
+
+#[test]
 fn a_token_comes_from_a_secret_and_the_volume_may_be_memory() {
     let rendering = Charts::new().rendering("secret", &[]);
     let pod = rendering.pod();

@@ -13,7 +13,7 @@
     - name: REHUP_OUTPUT
       value: {{ $rehup.shared.mountPath }}
     - name: REHUP_LISTEN
-      value: "0.0.0.0:{{ int64 $rehup.port }}"
+      value: "{{ $rehup.listen }}:{{ int64 $rehup.port }}"
     {{- with $rehup.env }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
