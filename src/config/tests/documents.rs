@@ -58,7 +58,10 @@ fn every_configuration_that_is_shown_or_shipped_is_accepted() {
     texts_below(&root.join("deploy"), &mut files);
     let overrides = Overrides { output: Some("/shared".into()), listen: None };
     let facts = Facts { root: true, groups: Vec::new() };
-    let variable = |_: &str| Some("variable".to_owned());
+    let variable = |name: &str| {
+        let is_address = name.ends_with("ENDPOINT");
+        Some(if is_address { "https://variable:2379" } else { "variable" }.to_owned())
+    };
     let mut seen = BTreeSet::new();
     for file in files {
         let text = std::fs::read_to_string(&file).expect("a text");
