@@ -7,8 +7,8 @@
 use std::path::{Path, PathBuf};
 
 use landlock::{
-    ABI, Access, AccessFs, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError, RulesetStatus,
-    path_beneath_rules,
+    ABI, Access, AccessFs, PathBeneath, PathFd, PathFdError, Ruleset, RulesetAttr,
+    RulesetCreatedAttr, RulesetError, RulesetStatus, path_beneath_rules,
 };
 
 use crate::load::Loader;
@@ -61,8 +61,20 @@ pub fn confine(reach: &Reach) -> String {
     }
 }
 
-fn restrict(reach: &Reach) -> Result<RulesetStatus, RulesetError> {
+/// Why the process is not confined.
+#[derive(Debug, thiserror::Error)]
+enum ConfineError {
+    #[error(transparent)]
+    Rules(#[from] RulesetError),
+    #[error(transparent)]
+    Folder(#[from] PathFdError),
+}
+
+fn restrict(reach: &Reach) -> Result<RulesetStatus, ConfineError> {
     let abi = ABI::V3;
+    // A rule for what cannot be opened now is left out, and nobody may open it until the end of
+    // the process: rather free than without a volume.
+    let volume = PathBeneath::new(PathFd::new(&reach.write)?, AccessFs::from_all(abi));
     let mut read: Vec<PathBuf> = ALWAYS.iter().map(PathBuf::from).collect();
     read.extend(reach.read.iter().cloned());
     if reach.processes {
@@ -72,7 +84,7 @@ fn restrict(reach: &Reach) -> Result<RulesetStatus, RulesetError> {
         .handle_access(AccessFs::from_all(abi))?
         .create()?
         .add_rules(path_beneath_rules(read, AccessFs::from_read(abi)))?
-        .add_rules(path_beneath_rules([&reach.write], AccessFs::from_all(abi)))?
+        .add_rule(volume)?
         .restrict_self()?;
     Ok(status.ruleset)
 }
