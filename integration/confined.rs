@@ -153,18 +153,21 @@ fn x08_a_confined_rehup_reads_nothing_that_its_configuration_does_not_name() {
 }
 
 #[test]
-fn x08_a_volume_that_could_not_be_opened_for_a_moment_is_not_locked_away() {
-    let (endpoint, counter) = (Endpoint::start(Manner::Status(200)), Counter::start());
-    let mut app = serving(&endpoint, &counter);
-    let (log, volume) = (app.folder().join("trace"), app.volume());
-    let (log, volume) = (log.display().to_string(), volume.display().to_string());
-    let inject = "inject=openat:error=EIO:when=1";
-    // Of the first thread alone, which confines the others.
-    let words = ["strace", "-D", "-qq", "-o", &log, "-P", &volume, "-e", inject];
-    app.start_through(&words).shows("level", "1 info");
-    let confined = app.status()["confined"].to_string();
-    assert!(confined.contains("not possible") && confined.contains(&volume), "{confined}");
-    app.answers("/freshz", 200);
+fn x08_what_could_not_be_opened_for_a_moment_is_not_locked_away() {
+    for part in ["volume", "base"] {
+        let (endpoint, counter) = (Endpoint::start(Manner::Status(200)), Counter::start());
+        let mut app = serving(&endpoint, &counter);
+        let (log, path) = (app.folder().join("trace"), app.folder().join(part));
+        let (log, path) = (log.display().to_string(), path.display().to_string());
+        let inject = "inject=openat:error=EIO:when=1";
+        // Of the first thread alone, which confines the others.
+        let words = ["strace", "-D", "-qq", "-o", &log, "-P", &path, "-e", inject];
+        app.start_through(&words).shows("level", "1 info");
+        let confined = app.status()["confined"].to_string();
+        assert!(confined.contains("not possible") && confined.contains(&path), "{confined}");
+        assert!(app.log().contains("WARN going on without being confined"), "{}", app.tail());
+        app.answers("/freshz", 200);
+    }
 }
 
 #[test]

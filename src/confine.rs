@@ -4,14 +4,17 @@
 //! Rules are on folders, never on single files: a swapped ConfigMap or a rotated token is another
 //! file of the same name. Must run before any other thread does.
 
-use std::path::{Path, PathBuf};
-
-use landlock::{
-    ABI, Access, AccessFs, PathBeneath, PathFd, PathFdError, Ruleset, RulesetAttr,
-    RulesetCreatedAttr, RulesetError, RulesetStatus, path_beneath_rules,
+use std::{
+    io::ErrorKind,
+    path::{Path, PathBuf},
 };
 
-use crate::load::Loader;
+use landlock::{
+    ABI, Access, AccessFs, BitFlags, PathBeneath, PathFd, PathFdError, Ruleset, RulesetAttr,
+    RulesetCreatedAttr, RulesetError, RulesetStatus,
+};
+
+use crate::{chain::chain, load::Loader};
 
 /// What is read besides configured paths: name resolution, the machine's boot id, authorities.
 const ALWAYS: [&str; 7] = [
@@ -53,12 +56,14 @@ pub fn at_start(loader: &Loader) -> String {
 
 /// Confines this thread and all that it starts; the answer is for the status.
 pub fn confine(reach: &Reach) -> String {
-    match restrict(reach) {
-        Ok(RulesetStatus::FullyEnforced) => "on".to_owned(),
-        Ok(RulesetStatus::PartiallyEnforced) => "on, as far as this kernel can".to_owned(),
-        Ok(RulesetStatus::NotEnforced) => "not possible: this kernel has no Landlock".to_owned(),
-        Err(error) => format!("not possible: {error}"),
-    }
+    let why = match restrict(reach) {
+        Ok(RulesetStatus::FullyEnforced) => return "on".to_owned(),
+        Ok(RulesetStatus::PartiallyEnforced) => return "on, as far as this kernel can".to_owned(),
+        Ok(RulesetStatus::NotEnforced) => "this kernel has no Landlock".to_owned(),
+        Err(error) => chain(&error),
+    };
+    tracing::warn!(why, "going on without being confined");
+    format!("not possible: {why}")
 }
 
 /// Why the process is not confined.
@@ -72,19 +77,39 @@ enum ConfineError {
 
 fn restrict(reach: &Reach) -> Result<RulesetStatus, ConfineError> {
     let abi = ABI::V3;
-    // A rule for what cannot be opened now is left out, and nobody may open it until the end of
-    // the process: rather free than without a volume.
-    let volume = PathBeneath::new(PathFd::new(&reach.write)?, AccessFs::from_all(abi));
-    let mut read: Vec<PathBuf> = ALWAYS.iter().map(PathBuf::from).collect();
-    read.extend(reach.read.iter().cloned());
+    let mut read: Vec<&Path> = ALWAYS.iter().map(Path::new).collect();
+    read.extend(reach.read.iter().map(PathBuf::as_path));
     if reach.processes {
-        read.push("/proc".into());
+        read.push(Path::new("/proc"));
     }
+    let readable = read.into_iter().map(|path| (path, AccessFs::from_read(abi)));
+    let writable = std::iter::once((reach.write.as_path(), AccessFs::from_all(abi)));
+    let rules = readable.chain(writable);
     let status = Ruleset::default()
         .handle_access(AccessFs::from_all(abi))?
         .create()?
-        .add_rules(path_beneath_rules(read, AccessFs::from_read(abi)))?
-        .add_rule(volume)?
+        .add_rules(rules.filter_map(|(path, access)| rule(path, access, abi).transpose()))?
         .restrict_self()?;
     Ok(status.ruleset)
+}
+
+/// A rule for a path; none for what is not there or not ours to open. What cannot be opened for
+/// another reason may be in a moment, and without a rule nobody could until the end of the process:
+/// rather free than locked out.
+fn rule(
+    path: &Path,
+    access: BitFlags<AccessFs>,
+    abi: ABI,
+) -> Result<Option<PathBeneath<PathFd>>, ConfineError> {
+    use ErrorKind::{NotADirectory, NotFound, PermissionDenied};
+    let access = if path.is_file() { access & AccessFs::from_file(abi) } else { access };
+    match PathFd::new(path) {
+        Ok(opened) => Ok(Some(PathBeneath::new(opened, access))),
+        Err(PathFdError::OpenCall { source, .. })
+            if matches!(source.kind(), NotFound | NotADirectory | PermissionDenied) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
 }

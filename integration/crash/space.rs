@@ -94,7 +94,7 @@ fn each_size(every: usize) {
         let begin = fastrand::usize(..every);
         // Always among them: the least and the most, and those with room for a generation and none
         // for the journal that lists it.
-        let narrow = |at: usize| (17..=21).contains(&(at + 8));
+        let narrow = |at: usize| (16..=24).contains(&(at + 8));
         let always = |at: usize| at == 0 || at + 1 == all.len() || narrow(at);
         let chosen = |at: usize| at % every == begin || always(at);
         let some = all.iter().enumerate().filter(|(at, _)| chosen(*at)).map(|(_, it)| it.clone());
