@@ -3,7 +3,7 @@
 use std::{
     ffi::OsStr,
     fs::File,
-    net::{TcpListener, UdpSocket},
+    net::{SocketAddr, UdpSocket},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::Mutex,
@@ -13,6 +13,7 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
+use tokio::net::TcpSocket;
 
 /// A running child; dropping it kills and reaps it.
 pub struct Process {
@@ -84,12 +85,17 @@ impl Drop for Process {
 /// A port of 127.0.0.1 that nobody listens on, below those that the system gives to outgoing
 /// connections. It stays with this process: for as long as it runs, a socket at the same port of
 /// another address keeps the tests of all processes from choosing it too.
+///
+/// The look at it does not listen: a program that another thread starts just then has a copy of the
+/// socket until it is itself, and a copy that listens would keep the port.
 pub fn free_port() -> u16 {
     static TAKEN: Mutex<Vec<UdpSocket>> = Mutex::new(Vec::new());
     loop {
         let port = fastrand::u16(10_000..32_000);
         let Ok(taken) = UdpSocket::bind(("127.0.0.2", port)) else { continue };
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+        let look = TcpSocket::new_v4().expect("a socket");
+        look.set_reuseaddr(true).expect("a socket");
+        if look.bind(SocketAddr::from(([127, 0, 0, 1], port))).is_ok() {
             TAKEN.lock().expect("nobody panics with it").push(taken);
             return port;
         }
